@@ -1,0 +1,1 @@
+"""Losses, per sample and unreduced."""

@@ -1,0 +1,1 @@
+"""Scores in numpy, each with its exact chance level."""

@@ -1,0 +1,1 @@
+"""Networks; they know neither the loop nor the recipe."""

@@ -1,0 +1,1 @@
+"""Foreign training artefacts, all turned into the same rows."""

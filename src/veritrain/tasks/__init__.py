@@ -1,0 +1,1 @@
+"""What is learned: a task reads as one page."""

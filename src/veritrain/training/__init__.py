@@ -1,0 +1,1 @@
+"""The loop, its promises, and the probes that make evidence."""

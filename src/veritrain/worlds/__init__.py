@@ -1,0 +1,1 @@
+"""Small made worlds with known answers, written in real formats."""
