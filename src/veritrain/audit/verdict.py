@@ -1,0 +1,234 @@
+"""From findings to a verdict: the most that the evidence allows, and never more."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from veritrain import catalog
+from veritrain.audit.check import Check, Finding, OnFail
+from veritrain.record import Claim, RunRecord
+
+VERDICT_SCHEMA = 1
+ORDER = ("refuted", "not_shown", "plausible", "shown")
+"""From worst to best; several paths give the worst."""
+
+WORDS = {"shown": "SHOWN", "plausible": "PLAUSIBLE", "not_shown": "NOT SHOWN", "refuted": "REFUTED"}
+PLAUSIBLE_BY = "beats_trivial"
+"""The check whose pass is "held-out evidence clearly above the trivial level"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiver:
+    """A check that a recipe sets aside, with a reason and a last day. It counts as not run and cannot lift REFUTED."""
+
+    check: str
+    reason: str
+    until: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A finding beside what its check demands."""
+
+    finding: Finding
+    on_fail: OnFail
+    required: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What may be said about one claim, and why.
+
+    ``word`` is shown, plausible, not_shown or refuted; ``sentence`` is what a person may repeat.
+    """
+
+    word: str
+    sentence: str
+    claim: Claim | None
+    judged: tuple[Judged, ...]
+    one_run: bool = True
+
+
+def all_checks() -> list[Check]:
+    return [catalog.resolve("checks", name)() for name in catalog.CHECKS]
+
+
+def findings_of(
+    record: RunRecord, checks: Iterable[Check], waivers: Sequence[Waiver] = (), today: date | None = None
+) -> list[Judged]:
+    """Put every check to the record; a missing need is *not run*, a crash is its own status."""
+    day = today or date.today()
+    active = {waiver.check: waiver for waiver in waivers if waiver.until >= day}
+    return [_judge_one(record, check, active.get(check.name)) for check in checks]
+
+
+def _judge_one(record: RunRecord, check: Check, waiver: Waiver | None) -> Judged:
+    missing = [need for need in check.needs if not _has(record, need)]
+    if missing:
+        finding = Finding(status="not_run", sentence="needs " + ", ".join(map(_spell, missing)))
+    else:
+        try:
+            finding = check.judge(record, record.evidence)
+        except Exception as error:  # noqa: BLE001 - a crashed check is a status of its own, told with its error
+            finding = Finding(status="crashed", sentence=f"the check itself broke: {type(error).__name__}: {error}")
+    effect: OnFail = finding.on_fail or check.on_fail
+    if waiver is not None and not (finding.status == "fail" and effect == "refutes"):
+        finding = replace(
+            finding, status="waived", sentence=f"waived until {waiver.until}: {waiver.reason} ({finding.sentence})"
+        )
+    required = record.task is not None and record.task in check.required_for
+    named = replace(
+        finding,
+        id=check.id,
+        check=check.name,
+        subject=check.subject,
+        value=_plain(finding.value),
+        bound=_plain(finding.bound),
+    )
+    blocks = required or (record.kind == "run" and check.on_not_run == "blocks_shown" and not check.required_for)
+    return Judged(finding=named, on_fail=effect, required=blocks)
+
+
+def _has(record: RunRecord, need: str) -> bool:
+    kind, _, probe = need.partition(":")
+    if kind == "evidence":
+        found = record.evidence.get(probe)
+        return found is not None and found.status == "done"
+    present: Mapping[str, object] = {
+        "run": record.kind == "run",
+        "rows": record.rows,
+        "statements": record.statements,
+        "remarks": record.remarks,
+        "events": record.events,
+        "data": record.data,
+        "results": record.results,
+        "score": record.score(),
+    }
+    return bool(present[kind])
+
+
+def _spell(need: str) -> str:
+    return need.replace("evidence:", "the probe ").replace("score", "a score of the claim in results.json")
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready: NaN and infinity are undefined, and undefined is null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def decide(judged: Sequence[Judged], *, own_run: bool) -> str:
+    """The table of DESIGN section 3, row by row."""
+    failed = {item.on_fail for item in judged if item.finding.status == "fail"}
+    if "refutes" in failed:
+        return "refuted"
+    if "unproves" in failed:
+        return "not_shown"
+    if own_run and all(item.finding.status == "pass" for item in judged if item.required):
+        return "shown"
+    above = any(item.finding.check == PLAUSIBLE_BY and item.finding.status == "pass" for item in judged)
+    return "plausible" if above else "not_shown"
+
+
+def judge(record: RunRecord, *, checks: Sequence[Check] | None = None, waivers: Sequence[Waiver] = ()) -> Verdict:
+    """The verdict on the record's claim in focus."""
+    judged = findings_of(record, all_checks() if checks is None else checks, waivers)
+    word = decide(judged, own_run=record.kind == "run")
+    return Verdict(word=word, sentence=_sentence(word, record, judged), claim=record.claim, judged=tuple(judged))
+
+
+def judge_all(record: RunRecord, waivers: Sequence[Waiver] = ()) -> list[Verdict]:
+    """One verdict per claim, the headline first; a foreign artefact has one."""
+    checks = all_checks()
+    if not record.claims:
+        return [judge(record, checks=checks, waivers=waivers)]
+    return [judge(record.about(claim), checks=checks, waivers=waivers) for claim in record.claims]
+
+
+def _sentence(word: str, record: RunRecord, judged: Sequence[Judged]) -> str:
+    head = WORDS[word] + (" (one run)" if word == "shown" else "")
+    about = "" if record.claim is None else f" {record.claim.metric} on {record.claim.split}"
+    score = record.score()
+    if score is not None and score.get("value") is not None:
+        about += f" = {score['value']:.3f}"
+        if score.get("ci95") and None not in score["ci95"]:
+            about += f" [{score['ci95'][0]:.3f}, {score['ci95'][1]:.3f}]"
+        if score.get("chance") is not None:
+            about += f", chance {score['chance']:.3f}"
+    reasons = _reasons(word, judged)
+    return f"{head}:{about}{'.' if about else ''} {reasons}".replace(": .", ":").strip()
+
+
+def _reasons(word: str, judged: Sequence[Judged]) -> str:
+    wanted: OnFail = "refutes" if word == "refuted" else "unproves"
+    found = [item.finding for item in judged if item.finding.status == "fail" and item.on_fail == wanted]
+    if found:
+        return " ".join(f"{finding.sentence.rstrip('.')}." for finding in found[:3])
+    if word == "shown":
+        count = sum(item.required for item in judged)
+        return f"All {count} required checks ran and passed."
+    open_ones = [item.finding.check for item in judged if item.required and item.finding.status != "pass"]
+    if open_ones:
+        return f"Nothing contradicts it, but {len(open_ones)} required checks did not run: {', '.join(open_ones[:6])}."
+    if word == "plausible":
+        return "Held-out numbers are clearly above the trivial level and nothing here contradicts them; the file alone cannot show more."
+    return "Nothing here shows held-out performance clearly above the trivial level."
+
+
+def as_json(verdicts: Sequence[Verdict], path: Path | str) -> dict[str, Any]:
+    """The headline's verdict in full, the other claims in a line each (the words of the interface)."""
+    head = verdicts[0]
+    ran = [item for item in head.judged if item.finding.status != "not_run"]
+    idle = [item.finding for item in head.judged if item.finding.status == "not_run"]
+    return {
+        "schema": VERDICT_SCHEMA,
+        "path": os.fspath(path),
+        "verdict": head.word,
+        "sentence": head.sentence,
+        "one_run": head.one_run,
+        "claim": None if head.claim is None else asdict(head.claim),
+        "claims": [
+            {"metric": item.claim.metric, "split": item.claim.split, "verdict": item.word, "sentence": item.sentence}
+            for item in verdicts
+            if item.claim is not None
+        ],
+        "findings": [_finding_json(item) for item in ran],
+        "not_run": [
+            {"id": item.id, "check": item.check, "reason": item.sentence, "to_settle": item.to_settle} for item in idle
+        ],
+        "waived": [
+            {"id": item.finding.id, "check": item.finding.check, "reason": item.finding.sentence}
+            for item in ran
+            if item.finding.status == "waived"
+        ],
+    }
+
+
+def _finding_json(item: Judged) -> dict[str, Any]:
+    finding = item.finding
+    return {
+        "id": finding.id,
+        "check": finding.check,
+        "subject": finding.subject,
+        "status": finding.status,
+        "sentence": finding.sentence,
+        "value": finding.value,
+        "bound": finding.bound,
+        "evidence": [asdict(citation) for citation in finding.evidence],
+        "to_settle": finding.to_settle,
+        "on_fail": item.on_fail,
+        "required": item.required,
+    }
