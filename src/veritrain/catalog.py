@@ -27,9 +27,36 @@ MODELS = {
     "fusion": "veritrain.models.fusion:FusionDetector",
 }
 
-PROBES: dict[str, str] = {}
+PROBES: dict[str, str] = {
+    "labels_read_twice": "veritrain.probes.labels:LabelsReadTwice",
+    "loss_under_flipped_labels": "veritrain.probes.loss:LossUnderFlippedLabels",
+    "best_constant_loss": "veritrain.probes.loss:BestConstantLoss",
+    "one_batch_overfit": "veritrain.probes.loss:OneBatchOverfit",
+    "metric_on_known_answers": "veritrain.probes.metric:MetricOnKnownAnswers",
+    "between_group_permutation": "veritrain.probes.permutation:BetweenGroupPermutation",
+    "inputs_exchanged": "veritrain.probes.inputs:InputsExchanged",
+    "reinitialised_networks": "veritrain.probes.retraining:ReinitialisedNetworks",
+    "permuted_label_retraining": "veritrain.probes.retraining:PermutedLabelRetraining",
+    "fresh_process_evaluation": "veritrain.probes.reevaluation:FreshProcessEvaluation",
+}
 
-CHECKS: dict[str, str] = {}
+CHECKS: dict[str, str] = {
+    "both_labels_present": "veritrain.audit.labels:BothLabelsPresent",
+    "labels_deterministic": "veritrain.audit.labels:LabelsDeterministic",
+    "contents_disjoint": "veritrain.audit.leakage:ContentsDisjoint",
+    "splits_disjoint": "veritrain.audit.leakage:SplitsDisjoint",
+    "selection_leaves_test_alone": "veritrain.audit.leakage:SelectionLeavesTestAlone",
+    "loss_reads_labels": "veritrain.audit.setup:LossReadsLabels",
+    "trivial_minimiser_not_reached": "veritrain.audit.setup:TrivialMinimiserNotReached",
+    "one_batch_overfits": "veritrain.audit.setup:OneBatchOverfits",
+    "metric_unit_tested": "veritrain.audit.setup:MetricUnitTested",
+    "beats_permuted_labels": "veritrain.audit.controls:BeatsPermutedLabels",
+    "permuted_retraining_fails": "veritrain.audit.controls:PermutedRetrainingFails",
+    "beats_untrained": "veritrain.audit.controls:BeatsUntrained",
+    "inputs_matter": "veritrain.audit.modalities:InputsMatter",
+    "enough_groups": "veritrain.audit.generalisation:EnoughGroups",
+    "reevaluation_agrees": "veritrain.audit.generalisation:ReevaluationAgrees",
+}
 
 READERS: dict[str, str] = {}
 

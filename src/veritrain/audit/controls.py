@@ -1,0 +1,124 @@
+"""Checks of the controls: what must fail for the claim to hold did fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.record import Claim, Evidence, RunRecord
+
+
+def _cite(record: RunRecord, probe: str) -> tuple[Citation, ...]:
+    return (Citation(file=str(record.path / "evidence" / f"{probe}.json")),)
+
+
+def _better(a: float, b: float, claim: Claim) -> bool:
+    return a > b if claim.higher_is_better else a < b
+
+
+class BeatsPermutedLabels:
+    """The held-out predictions fit their own groups' labels better than labels of other groups."""
+
+    id = "J14"
+    name = "beats_permuted_labels"
+    subject = "controls"
+    needs: tuple[str, ...] = ("run", "evidence:between_group_permutation")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = True
+    level = 0.05
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        assert record.claim is not None
+        found = evidence["between_group_permutation"].values.get(record.claim.metric)
+        if found is None or found["p_value"] is None:
+            return not_run(f"no permutation test of {record.claim.metric}, or it is undefined on these labels")
+        p, count = found["p_value"], found["n_permutations"]
+        told = (
+            f"p = {p:.2g} over {count} exchanges of labels between groups "
+            f"(observed {found['observed']:.3f}, under exchange {found['null_mean']:.3f} on average)"
+        )
+        cite = _cite(record, "between_group_permutation")
+        if p <= self.level:
+            return passed(f"The predictions fit their own labels: {told}", value=p, bound=self.level, evidence=cite)
+        return failed(
+            f"The predictions fit other groups' labels about as well: {told}",
+            value=p,
+            bound=self.level,
+            evidence=cite,
+            to_settle="more test groups, or a model that reads what differs between groups",
+        )
+
+
+class PermutedRetrainingFails:
+    """Retrained on labels exchanged between groups, the same budget scores lower."""
+
+    id = "J2"
+    name = "permuted_retraining_fails"
+    subject = "controls"
+    needs: tuple[str, ...] = ("run", "evidence:permuted_label_retraining")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = True
+    least_runs = 2
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        assert record.claim is not None
+        found = evidence["permuted_label_retraining"].values
+        metric = record.claim.metric
+        true = found["true"].get(metric)
+        permuted = [scores.get(metric) for scores in found["permuted"]]
+        if true is None or None in permuted or len(permuted) < self.least_runs:
+            return not_run(f"fewer than {self.least_runs} permuted retrainings with a defined {metric}")
+        told = (
+            f"{metric} after {found['steps']} steps: true labels {true:.3f}, "
+            f"permuted {', '.join(f'{value:.3f}' for value in permuted)}"
+        )
+        cite = _cite(record, "permuted_label_retraining")
+        if all(_better(true, value, record.claim) for value in permuted):
+            return passed(
+                f"Permuted retrainings stay below the true one: {told}", value=permuted, bound=true, evidence=cite
+            )
+        return failed(
+            f"A retraining on permuted labels did as well as the true one: {told}",
+            value=permuted,
+            bound=true,
+            evidence=cite,
+            to_settle="look for a way past the labels: duplicates, group cues, a metric that rewards the prior",
+        )
+
+
+class BeatsUntrained:
+    """The trained network scores above the best of five re-initialised ones."""
+
+    id = "J3"
+    name = "beats_untrained"
+    subject = "controls"
+    needs: tuple[str, ...] = ("run", "score", "evidence:reinitialised_networks")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = True
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        assert record.claim is not None
+        metric, score = record.claim.metric, record.score() or {}
+        untrained = [scores.get(metric) for scores in evidence["reinitialised_networks"].values["scores"]]
+        value = score.get("value")
+        known = [number for number in untrained if number is not None]
+        if value is None or not known:
+            return not_run(f"{metric} is undefined on these labels")
+        best = max(known) if record.claim.higher_is_better else min(known)
+        cite = _cite(record, "reinitialised_networks")
+        told = f"{metric} {value:.3f}, best of {len(known)} untrained networks {best:.3f}"
+        if _better(value, best, record.claim):
+            return passed(f"Training made the difference: {told}", value=value, bound=best, evidence=cite)
+        return failed(
+            f"An untrained network scores as well: {told}",
+            value=value,
+            bound=best,
+            evidence=cite,
+            to_settle="find what the untrained pipeline reads; the score is not the training's",
+        )

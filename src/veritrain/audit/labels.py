@@ -1,0 +1,65 @@
+"""Checks of the labels: there, of both kinds, and the same at every read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
+from veritrain.record import Evidence, RunRecord
+
+
+class BothLabelsPresent:
+    """Every split holds labelled samples of both classes."""
+
+    id = "D1"
+    name = "both_labels_present"
+    subject = "labels"
+    needs: tuple[str, ...] = ("run", "data")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        splits = (record.data or {}).get("splits", {})
+        counts = {name: (part["positives"], part["negatives"]) for name, part in splits.items()}
+        cite = (Citation(file=str(record.path / "data.json")),)
+        lacking = [name for name, (yes, no) in counts.items() if yes == 0 or no == 0]
+        told = ", ".join(f"{name} {yes}/{no}" for name, (yes, no) in counts.items())
+        if lacking or not counts:
+            return failed(
+                f"The split {', '.join(lacking) or '(none)'} lacks a class (positives/negatives: {told})",
+                value=counts,
+                bound="at least 1 of each",
+                evidence=cite,
+                to_settle="use more groups, or stratify the split by group",
+            )
+        return passed(f"Both classes are in every split (positives/negatives: {told})", value=counts, evidence=cite)
+
+
+class LabelsDeterministic:
+    """The same sample has the same label at every read."""
+
+    id = "D4"
+    name = "labels_deterministic"
+    subject = "labels"
+    needs: tuple[str, ...] = ("run", "evidence:labels_read_twice")
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        found = evidence["labels_read_twice"].values
+        cite = (Citation(file=str(record.path / "evidence" / "labels_read_twice.json")),)
+        differing, checked = found["differing"], found["checked"]
+        if differing:
+            return failed(
+                f"{differing} of {checked} labels changed when the same sample was read again "
+                f"(for example {', '.join(found['examples'][:3])})",
+                value=differing,
+                bound=0,
+                evidence=cite,
+                to_settle="read labels from files that do not change, then train again",
+            )
+        return passed(f"{checked} labels were the same when read again", value=0, bound=0, evidence=cite)

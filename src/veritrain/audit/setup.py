@@ -1,0 +1,152 @@
+"""Checks of the set-up: the loss reads labels, no constant satisfies it, the network can fit, the metric is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.record import Evidence, RunRecord
+
+
+def _cite(record: RunRecord, probe: str) -> tuple[Citation, ...]:
+    return (Citation(file=str(record.path / "evidence" / f"{probe}.json")),)
+
+
+class LossReadsLabels:
+    """Exchanging the labels changes the loss of the same outputs."""
+
+    id = "S2"
+    name = "loss_reads_labels"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:loss_under_flipped_labels")
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+    least = 1e-6
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        changes = evidence["loss_under_flipped_labels"].values["relative_change"]
+        cite = _cite(record, "loss_under_flipped_labels")
+        blind = sorted(name for name, change in changes.items() if change < self.least)
+        if blind:
+            return failed(
+                f"The loss term {', '.join(blind)} does not change when all labels are exchanged",
+                value=changes,
+                bound=self.least,
+                evidence=cite,
+                to_settle="train with a loss that compares outputs with labels",
+            )
+        least = min(changes.values())
+        return passed(
+            f"Every loss term changes when labels are exchanged (least relative change {least:.2g})",
+            value=changes,
+            bound=self.least,
+            evidence=cite,
+        )
+
+
+class TrivialMinimiserNotReached:
+    """The trained network's loss is below the best loss that constant outputs reach on the same samples."""
+
+    id = "S3"
+    name = "trivial_minimiser_not_reached"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:best_constant_loss")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        found = evidence["best_constant_loss"].values
+        trained, constant = found["trained_total"], found["constant_total"]
+        cite = _cite(record, "best_constant_loss")
+        if trained >= constant:
+            return failed(
+                f"Constant outputs reach a training loss of {constant:.4g}; the trained network's is {trained:.4g}",
+                value=trained,
+                bound=constant,
+                evidence=cite,
+                to_settle="train longer or check the loss: a constant must not satisfy it",
+            )
+        return passed(
+            f"The trained network's loss {trained:.4g} is below the best constant's {constant:.4g}",
+            value=trained,
+            bound=constant,
+            evidence=cite,
+        )
+
+
+class OneBatchOverfits:
+    """A fresh network can fit one batch of eight."""
+
+    id = "S4"
+    name = "one_batch_overfits"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:one_batch_overfit")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+    share = 0.1
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        found = evidence["one_batch_overfit"].values
+        ratio = found["last_loss"] / found["first_loss"] if found["first_loss"] else None
+        metric = record.claim.metric if record.claim else ""
+        perfect = found["scores"].get(metric) == 1.0
+        cite = _cite(record, "one_batch_overfit")
+        told = f"one batch's loss went from {found['first_loss']:.4g} to {found['last_loss']:.4g} in {found['steps']} steps"
+        if (ratio is not None and ratio <= self.share) or perfect:
+            return passed(f"A fresh network fits: {told}", value=ratio, bound=self.share, evidence=cite)
+        return failed(
+            f"A fresh network did not fit: {told}",
+            value=ratio,
+            bound=self.share,
+            evidence=cite,
+            to_settle="check the learning rate, the loss and the path of the gradient",
+        )
+
+
+class MetricUnitTested:
+    """On known answers the metric gives its best, its worst and its chance level."""
+
+    id = "S8"
+    name = "metric_unit_tested"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:metric_on_known_answers")
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = True
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        metric = record.claim.metric if record.claim else ""
+        found = evidence["metric_on_known_answers"].values.get(metric)
+        cite = _cite(record, "metric_on_known_answers")
+        if found is None or found["random_mean"] is None or found["chance"] is None:
+            return not_run(f"no known answers for {metric}, or it is undefined on these labels")
+        slack = 3 * (found["random_standard_error"] or 0) + 1e-6
+        wrong = []
+        if found["perfect"] != 1.0:
+            wrong.append(f"perfect predictions score {found['perfect']}")
+        if abs(found["random_mean"] - found["chance"]) > slack:
+            wrong.append(f"random ones average {found['random_mean']:.4f}, chance is {found['chance']:.4f}")
+        if not found["inverted"] < found["constant"] + 1e-12:
+            wrong.append(f"inverted ones ({found['inverted']:.4f}) are not below constant ones")
+        if wrong:
+            return failed(
+                f"{metric}: " + "; ".join(wrong),
+                value=found,
+                bound=slack,
+                evidence=cite,
+                to_settle="correct the metric; every score made with it is void",
+            )
+        return passed(
+            f"{metric} gives 1 for perfect, {found['inverted']:.3f} for inverted and its chance level for random "
+            "predictions",
+            value=found,
+            bound=slack,
+            evidence=cite,
+        )

@@ -1,0 +1,29 @@
+"""What can be chosen about the networks. Torch-free, so that ``--help`` loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Fusion = Literal["attention", "concat", "image_only", "points_only"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionOptions:
+    """The fusion detector's shape.
+
+    Attributes:
+        fusion: how image and LiDAR meet.
+        width: channels of both encoders' feature maps.
+        heads: attention heads; divides ``width``.
+        window: side of the image window that a LiDAR token attends to, in feature cells; odd.
+        neighbours: LiDAR tokens that an image cell attends to, at most.
+        dropout: share dropped before the frame head, in [0, 1).
+    """
+
+    fusion: Fusion = "attention"
+    width: int = 32
+    heads: int = 4
+    window: int = 3
+    neighbours: int = 4
+    dropout: float = 0.1

@@ -1,0 +1,1 @@
+"""Probes spend compute to make evidence; they never judge it."""

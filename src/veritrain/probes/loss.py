@@ -1,0 +1,135 @@
+"""Does the loss read the labels, can a constant satisfy it, and can the network fit one batch?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from veritrain.probes.probe import FinishedRun
+from veritrain.tasks.task import Batch, Task
+from veritrain.training.evaluate import batches_of
+
+
+class LossUnderFlippedLabels:
+    """The same outputs, labels exchanged: by how much does each loss term change?"""
+
+    name = "loss_under_flipped_labels"
+    version = 1
+    cost = "cheap"
+
+    def values(self, run: FinishedRun) -> Mapping[str, Any]:
+        torch.manual_seed(0)
+        fresh = run.task.model().eval()
+        changes: dict[str, float] = {}
+        for batch in list(batches_of(run.train, 16))[:8]:
+            with torch.no_grad():
+                output = fresh(batch)
+                given = run.task.losses(output, batch)
+                flipped = run.task.losses(output, run.flip_labels(batch))
+            for name in given:
+                scale = float(given[name].abs().mean()) or 1.0
+                change = float((given[name] - flipped[name]).abs().mean()) / scale
+                changes[name] = max(changes.get(name, 0.0), change)
+        return {"relative_change": changes, "total_reads_labels": any(value > 1e-6 for value in changes.values())}
+
+
+class BestConstantLoss:
+    """The lowest total loss that constant outputs reach on training samples, beside the trained network's there."""
+
+    name = "best_constant_loss"
+    version = 1
+    cost = "cheap"
+    most = 96
+
+    def values(self, run: FinishedRun) -> Mapping[str, Any]:
+        chosen = np.unique(np.linspace(0, len(run.train) - 1, self.most).astype(int))
+        batches = [
+            run.train.collate([run.train.sample(int(i), epoch=0, seed=0) for i in part])
+            for part in np.array_split(chosen, max(1, len(chosen) // 16))
+        ]
+        reached = _mean_terms(run, batches, None)
+        constant = {name: _lowest(run, batches, name) for name in reached}
+        weights = run.task.term_weights
+        return {
+            "samples": len(chosen),
+            "terms": {name: {"trained": reached[name], "constant": constant[name]} for name in reached},
+            "trained_total": sum(weights[name] * value for name, value in reached.items()),
+            "constant_total": sum(weights[name] * value for name, value in constant.items()),
+        }
+
+
+def _lowest(run: FinishedRun, batches: Sequence[Batch], term: str) -> float:
+    """Terms read different outputs, so each is minimised on its own: a coarse grid of logits, then a fine one."""
+    coarse = np.linspace(-12, 12, 13)
+    losses = [_mean_terms(run, batches, float(value))[term] for value in coarse]
+    best = coarse[int(np.argmin(losses))]
+    fine = best + np.linspace(-2, 2, 17)
+    return min(losses + [_mean_terms(run, batches, float(value))[term] for value in fine])
+
+
+@torch.no_grad()
+def _mean_terms(run: FinishedRun, batches: Sequence[Batch], constant: float | None) -> dict[str, float]:
+    """Mean loss terms of the trained network, or of outputs that are one constant logit."""
+    run.model.eval()
+    sums: dict[str, float] = {}
+    count = 0
+    for batch in batches:
+        output: Mapping[str, Tensor] = run.model(batch)
+        if constant is not None:
+            output = {name: torch.full_like(value, constant) for name, value in output.items()}
+        count += len(batch["index"])
+        for name, losses in run.task.losses(output, batch).items():
+            sums[name] = sums.get(name, 0.0) + float(losses.double().sum())
+    return {name: total / count for name, total in sums.items()}
+
+
+class OneBatchOverfit:
+    """A fresh network on one batch of eight for up to 200 steps: does the loss fall by 90 %?"""
+
+    name = "one_batch_overfit"
+    version = 1
+    cost = "training"
+    steps = 200
+
+    def values(self, run: FinishedRun) -> Mapping[str, Any]:
+        torch.manual_seed(run.seed)
+        model = run.task.model().train()
+        batch = _balanced_batch(run, 8)
+        optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+        first = last = float("nan")
+        took = 0
+        for step in range(self.steps):
+            terms = run.task.losses(model(batch), batch)
+            total = torch.stack([run.task.term_weights[name] * value.mean() for name, value in terms.items()]).sum()
+            last = float(total.detach())
+            first = last if step == 0 else first
+            took = step + 1
+            if last <= 0.1 * first:
+                break
+            optimiser.zero_grad()
+            total.backward()
+            optimiser.step()
+        scores = _score_batch(run.task, model, batch)
+        return {"first_loss": first, "last_loss": last, "steps": took, "scores": scores}
+
+
+def _balanced_batch(run: FinishedRun, size: int) -> Batch:
+    """Half positive frames where there are enough, so that a constant cannot fit the batch."""
+    samples = [run.train.sample(index, epoch=0, seed=0) for index in range(len(run.train))]
+    labels = np.array([float(sample["frame_label"]) for sample in samples])
+    rng = np.random.default_rng(run.seed)
+    chosen: list[int] = []
+    for value in (1.0, 0.0):
+        pool = rng.permutation(np.flatnonzero(labels == value))
+        chosen += pool[: size // 2].tolist()
+    return run.train.collate([samples[index] for index in chosen])
+
+
+@torch.no_grad()
+def _score_batch(task: Task, model: nn.Module, batch: Batch) -> Mapping[str, float | None]:
+    model.eval()
+    return task.score(task.predict(model(batch), batch))
