@@ -1,0 +1,317 @@
+"""AnoVox on disk: frames of one camera and one LiDAR with labels at point, pixel and frame level.
+
+Source: AnoVox (arXiv 2405.07865) and its public generator. LIDAR and SEMANTIC-LIDAR are two simulated sweeps whose
+rows do not correspond: a LIDAR point takes the label of the nearest SEMANTIC-LIDAR point, if that is near.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.spatial import cKDTree
+
+from veritrain.data import geometry
+from veritrain.data.anovox_index import Problem, Scenario, Sensor, index_scenario, scenario_folders
+from veritrain.data.anovox_labels import frame_label, labels_from_ids, read_anomaly
+from veritrain.data.options import AnoVoxOptions
+from veritrain.data.sample import UNKNOWN, Calibration, Frame, FrameKey
+from veritrain.data.sensors import read_cloud, read_ids, read_rgb
+from veritrain.errors import BrokenFileError, DataError, LayoutError
+
+DECODER_VERSION = 1
+"""Part of every cache key: raise it when the same files would give other frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What a data set holds and what was left out.
+
+    Attributes:
+        scenarios: number of readable scenarios.
+        frames: number of frames with both sensors.
+        by_type: scenario type -> (scenarios, frames).
+        by_town: town -> (scenarios, frames).
+        by_scenario: group -> frames.
+        skipped_scenarios: scenarios that cannot be read, with file and reason.
+        skipped_frames: frames that were left out, with file and reason.
+        unlabelled: labels that are missing (their level is UNKNOWN), with file and reason.
+    """
+
+    scenarios: int
+    frames: int
+    by_type: dict[str, tuple[int, int]]
+    by_town: dict[str, tuple[int, int]]
+    by_scenario: dict[str, int]
+    skipped_scenarios: list[Problem]
+    skipped_frames: list[Problem]
+    unlabelled: list[Problem]
+
+
+class AnoVoxFormat:
+    """AnoVox: camera and LiDAR frames of driving scenarios with semantic ids (layout of the 2024 archives).
+
+    Args:
+        path: a folder that holds archives, one archive, one ``Final_Output_*`` folder or one scenario.
+        options: labels, image size and the policy for broken parts.
+
+    Raises:
+        LayoutError: no scenario below ``path``, or with ``on_broken="error"`` a scenario or frame that does not fit.
+    """
+
+    def __init__(self, path: Path | str, options: AnoVoxOptions | None = None) -> None:
+        self.path = Path(path)
+        self.options = options or AnoVoxOptions()
+        self.skipped: list[Problem] = []
+        self.scenarios: dict[str, Scenario] = {}
+        folders = scenario_folders(self.path) if self.path.is_dir() else []
+        for folder in folders:
+            self._take(folder)
+        if not self.scenarios:
+            raise LayoutError(
+                "no readable AnoVox scenario",
+                file=self.path,
+                expected="folders Scenario_<id> with sensor_setup.json, at most three levels below",
+                found=f"{len(folders)} scenario folders"
+                + (f"; the first: {self.skipped[0].reason}" if folders else ""),
+                fix="give the folder that holds the extracted archives; `veritrain data make driving OUT` makes one",
+            )
+
+    @staticmethod
+    def recognises(path: Path | str) -> bool:
+        """Whether ``path`` holds a scenario with a ``sensor_setup.json``: by content, not by its name."""
+        folder = Path(path)
+        return folder.is_dir() and any((one / "sensor_setup.json").is_file() for one in scenario_folders(folder))
+
+    def keys(self) -> list[FrameKey]:
+        """All frames with both sensors, sorted by group and frame number."""
+        return [
+            FrameKey(id=f"{group}/{number}", group=group, kind=scenario.kind, index=index)
+            for group, scenario in sorted(self.scenarios.items())
+            for index, number in enumerate(scenario.frames)
+        ]
+
+    def read(self, key: FrameKey) -> Frame:
+        """One frame with its labels.
+
+        Raises:
+            BrokenFileError: one of its files is not what it must be.
+        """
+        scenario, number = self._locate(key)
+        image, pixel_ids = self._image(scenario, number), self._pixel_ids(scenario, number)
+        if pixel_ids is not None and pixel_ids.shape != image.shape[:2]:
+            raise BrokenFileError(
+                "image and pixel labels differ in size",
+                file=scenario.sensors["SEMANTIC-CAM"].files[number],
+                expected=f"{image.shape[:2]} as the image",
+                found=str(pixel_ids.shape),
+                fix="extract the scenario again",
+            )
+        points = read_cloud(scenario.sensors["LIDAR"].files[number], np.float32)
+        labelled = self._labelled_cloud(scenario, number)
+        if number in scenario.anomaly:
+            read_anomaly(scenario.anomaly[number])  # a damaged label file makes a broken frame, never a normal one
+        point_ids = None if labelled is None else labelled[:, 3]
+        calibration = self._calibration(scenario, image.shape[:2])
+        pixel_labels = np.full(image.shape[:2], UNKNOWN, np.int8) if pixel_ids is None else labels_from_ids(pixel_ids)
+        image, pixel_labels = self._resized(image, pixel_labels)
+        return Frame(
+            id=key.id,
+            group=key.group,
+            kind=key.kind,
+            image=image,
+            points=points,
+            frame_label=frame_label(point_ids, pixel_ids, self.options.minimum_visible),
+            point_labels=label_points(points, labelled, self.options.point_radius),
+            pixel_labels=pixel_labels,
+            calibration=calibration,
+        )
+
+    def content_hash(self, key: FrameKey) -> str:
+        """sha256 of what the sensors measured (pixels and points), to find copies under other names."""
+        scenario, number = self._locate(key)
+        image = self._image(scenario, number)
+        return sensor_hash(image, read_cloud(scenario.sensors["LIDAR"].files[number], np.float32))
+
+    def file_hash(self, key: FrameKey) -> str:
+        """sha256 over the bytes of all files of a frame, the options and the decoder's version: a cache key."""
+        scenario, number = self._locate(key)
+        digest = hashlib.sha256(f"anovox {DECODER_VERSION} {self.options!r} {key!r}".encode())
+        for file in self._files(scenario, number):
+            content = file.read_bytes()
+            digest.update(f"{file.name} {len(content)}\n".encode())
+            digest.update(content)
+        digest.update((scenario.path / "sensor_setup.json").read_bytes())
+        return digest.hexdigest()
+
+    def inventory(self) -> Inventory:
+        """Counts per type, town and scenario, and everything that was left out, with file and reason."""
+        frames = {group: len(scenario.frames) for group, scenario in sorted(self.scenarios.items())}
+        noted = [problem for scenario in self.scenarios.values() for problem in scenario.problems]
+        return Inventory(
+            scenarios=len(frames),
+            frames=sum(frames.values()),
+            by_type=self._counts("kind"),
+            by_town=self._counts("town"),
+            by_scenario=frames,
+            skipped_scenarios=list(self.skipped),
+            skipped_frames=[problem for problem in noted if problem.reason.endswith("left out")],
+            unlabelled=[problem for problem in noted if not problem.reason.endswith("left out")],
+        )
+
+    def _take(self, folder: Path) -> None:
+        try:
+            scenario = index_scenario(folder)
+            self._demand_whole(scenario)
+        except DataError as error:
+            if self.options.on_broken == "error":
+                raise
+            place = error.file or str(folder)
+            self.skipped.append(Problem(scenario=folder.name, frame=None, file=place, reason=error.message))
+            return
+        if scenario.group in self.scenarios:
+            raise LayoutError(
+                "one scenario lies here twice",
+                file=folder,
+                expected="each town and scenario once",
+                found=f"also at {self.scenarios[scenario.group].path}",
+                fix="remove one copy: it would count as two groups",
+            )
+        self.scenarios[scenario.group] = scenario
+
+    def _demand_whole(self, scenario: Scenario) -> None:
+        left_out = [problem for problem in scenario.problems if problem.reason.endswith("left out")]
+        if left_out and self.options.on_broken == "error":
+            raise LayoutError(
+                f"{len(left_out)} frames do not match across sensors",
+                file=left_out[0].file,
+                expected="equal frame numbers in RGB-CAM and LIDAR",
+                found=left_out[0].reason,
+                fix="extract the scenario again, or read with on_broken='skip'",
+            )
+
+    def _locate(self, key: FrameKey) -> tuple[Scenario, int]:
+        scenario = self.scenarios.get(key.group)
+        if scenario is None or not 0 <= key.index < len(scenario.frames):
+            raise LayoutError(
+                f"no frame '{key.id}'",
+                file=self.path,
+                expected="a key that keys() gave",
+                found=key.id,
+                fix="the data changed since the keys were read: read them again",
+            )
+        return scenario, scenario.frames[key.index]
+
+    def _files(self, scenario: Scenario, number: int) -> list[Path]:
+        files = [sensor.files[number] for _, sensor in sorted(scenario.sensors.items()) if number in sensor.files]
+        return files + ([scenario.anomaly[number]] if number in scenario.anomaly else [])
+
+    def _image(self, scenario: Scenario, number: int) -> NDArray[np.uint8]:
+        sensor = scenario.sensors["RGB-CAM"]
+        image = read_rgb(sensor.files[number])
+        stated = sensor.arguments.get("image_height"), sensor.arguments.get("image_width")
+        if None not in stated and tuple(int(side) for side in stated if side is not None) != image.shape[:2]:
+            raise BrokenFileError(
+                "the image has another size than its sensor",
+                file=sensor.files[number],
+                expected=f"{stated[0]} x {stated[1]} as in sensor_setup.json",
+                found=f"{image.shape[0]} x {image.shape[1]}",
+                fix="extract the scenario again; scaled images would not fit the calibration",
+            )
+        return image
+
+    def _pixel_ids(self, scenario: Scenario, number: int) -> NDArray[np.uint8] | None:
+        sensor = scenario.sensors.get("SEMANTIC-CAM")
+        return None if sensor is None or number not in sensor.files else read_ids(sensor.files[number])
+
+    def _labelled_cloud(self, scenario: Scenario, number: int) -> NDArray[np.float64] | None:
+        sensor = scenario.sensors.get("SEMANTIC-LIDAR")
+        return None if sensor is None or number not in sensor.files else read_cloud(sensor.files[number], np.float64)
+
+    def _calibration(self, scenario: Scenario, size: tuple[int, int]) -> Calibration:
+        camera, lidar = scenario.sensors["RGB-CAM"], scenario.sensors["LIDAR"]
+        matrix = geometry.intrinsics(*size, field_of_view(camera))
+        if self.options.image_height is not None and self.options.image_width is not None:
+            scale = np.array([self.options.image_width / size[1], self.options.image_height / size[0], 1.0])
+            matrix = scale[:, None] * matrix
+        extrinsics = geometry.camera_from_lidar(
+            geometry.pose(camera.location, camera.rotation), geometry.pose(lidar.location, lidar.rotation)
+        )
+        return Calibration(intrinsics=matrix, camera_from_lidar=extrinsics)
+
+    def _resized(
+        self, image: NDArray[np.uint8], labels: NDArray[np.int8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+        """Image by area means, labels by nearest pixel: a mean of labels is no label."""
+        if self.options.image_height is None or self.options.image_width is None:
+            return image, labels
+        size = (self.options.image_width, self.options.image_height)
+        smaller = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+        moved = Image.fromarray((labels + 1).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+        return smaller, np.asarray(moved).astype(np.int8) - np.int8(1)
+
+    def _counts(self, attribute: str) -> dict[str, tuple[int, int]]:
+        scenarios: Counter[str] = Counter()
+        frames: Counter[str] = Counter()
+        for scenario in self.scenarios.values():
+            scenarios[getattr(scenario, attribute)] += 1
+            frames[getattr(scenario, attribute)] += len(scenario.frames)
+        return {name: (scenarios[name], frames[name]) for name in sorted(scenarios)}
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over all frame ids: names the set of frames, not their content."""
+        return hashlib.sha256(json.dumps([key.id for key in self.keys()]).encode()).hexdigest()
+
+
+def label_points(points: NDArray[np.float32], labelled: NDArray[np.float64] | None, radius: float) -> NDArray[np.int8]:
+    """(N,) labels of LIDAR rows: that of the nearest labelled point within ``radius`` metres, else UNKNOWN.
+
+    Args:
+        points: (N, 4) LIDAR.
+        labelled: (M, 4) SEMANTIC-LIDAR with ids, or None where it is missing.
+        radius: metres.
+    """
+    if labelled is None or len(labelled) == 0:
+        return np.full(len(points), UNKNOWN, dtype=np.int8)
+    distance, nearest = cKDTree(labelled[:, :3]).query(points[:, :3], distance_upper_bound=radius)
+    ids = np.append(labelled[:, 3], -1)[nearest]
+    return np.where(np.isfinite(distance), labels_from_ids(ids), UNKNOWN).astype(np.int8)
+
+
+def sensor_hash(image: NDArray[np.uint8], points: NDArray[np.float32]) -> str:
+    """sha256 over shapes and bytes of an image and a cloud."""
+    digest = hashlib.sha256(f"{image.shape} {points.shape}".encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    digest.update(np.ascontiguousarray(points).tobytes())
+    return digest.hexdigest()
+
+
+def field_of_view(camera: Sensor) -> float:
+    """Degrees across the image, from ``camera_fov`` in ``sensor_setup.json``.
+
+    Raises:
+        LayoutError: the value is missing or not between 1 and 179.
+    """
+    value: Any = camera.arguments.get("camera_fov")
+    try:
+        degrees = float(value)
+    except (TypeError, ValueError):
+        degrees = float("nan")
+    if not 1.0 <= degrees <= 179.0:
+        raise LayoutError(
+            "camera_fov is missing or impossible",
+            file=camera.folder.parent / "sensor_setup.json",
+            expected="degrees from 1 to 179",
+            found=repr(value),
+            fix="extract the scenario again: without it points cannot be projected",
+        )
+    return degrees

@@ -1,0 +1,178 @@
+"""The driving world: streets with known anomalies, written in AnoVox's layout. Made data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from veritrain.errors import StorageError, UsageError
+from veritrain.worlds.anovox_setup import archive_name, configuration, output_name
+from veritrain.worlds.anovox_writer import scenario_folder, write_broken_scenario, write_scenario
+from veritrain.worlds.options import DrivingOptions
+from veritrain.worlds.plan import ScenarioPlan, plan_scenarios
+
+SIDECAR = "veritrain_world.json"
+"""Beside the archives: options, seed, licence and what each anomaly takes to be seen. No loader reads it."""
+
+MINIMUM_VISIBLE = 12
+"""k of the sidecar's counts: points or pixels that make an anomaly visible, as the reader's default."""
+
+Counts = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSummary:
+    """What was written.
+
+    Attributes:
+        path: the data set's folder.
+        scenarios: whole scenarios.
+        frames: frames of whole scenarios.
+        positives: frames with at least MINIMUM_VISIBLE anomalous points or pixels.
+        by_type: scenario type -> scenarios.
+        by_visibility: what it takes to see a static anomaly -> scenarios.
+        broken: scenarios written without ``sensor_setup.json``.
+    """
+
+    path: Path
+    scenarios: int
+    frames: int
+    positives: int
+    by_type: dict[str, int]
+    by_visibility: dict[str, int]
+    broken: int
+
+
+class DrivingWorld:
+    """Streets seen by one camera and one LiDAR, in AnoVox's layout; equal options give equal bytes."""
+
+    def __init__(self, options: DrivingOptions | None = None) -> None:
+        self.options = options or DrivingOptions()
+
+    def write(
+        self, out: Path | str, progress: Callable[[int, int], None] | None = None, *, workers: int | None = None
+    ) -> WorldSummary:
+        """Writes the world below ``out``, scenario by scenario.
+
+        Args:
+            out: a folder that does not exist yet or is empty.
+            progress: called with (scenarios written, scenarios in all).
+            workers: processes; None takes one per processor. The bytes do not depend on it.
+
+        Raises:
+            UsageError: ``out`` holds something.
+            StorageError: the disk is full or read-only; what was written is removed again.
+        """
+        folder = Path(out)
+        _demand_free(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            plans = plan_scenarios(self.options)
+            counts = list(self._write_all(folder, plans, progress, workers or os.cpu_count() or 1))
+            self._write_rest(folder, plans, counts)
+        except OSError as error:
+            for child in folder.glob("AnoVox_*"):
+                shutil.rmtree(child, ignore_errors=True)
+            raise StorageError(
+                "the driving world cannot be written",
+                file=folder,
+                expected="a writable folder with room for about 0.5 MB a frame",
+                found=str(error),
+                fix="free some space or choose another folder; the unfinished scenarios were removed",
+            ) from error
+        return self._summary(folder, plans, counts)
+
+    def _write_all(
+        self, out: Path, plans: list[ScenarioPlan], progress: Callable[[int, int], None] | None, workers: int
+    ) -> Iterator[Counts]:
+        jobs = [(out, plan, self.options) for plan in plans]
+        if workers == 1 or len(jobs) == 1:
+            yield from _reported(map(_write_job, jobs), len(jobs), progress)
+            return
+        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
+            yield from _reported(pool.map(_write_job, jobs), len(jobs), progress)
+
+    def _write_rest(self, out: Path, plans: list[ScenarioPlan], counts: list[Counts]) -> None:
+        """Configuration folders, broken scenarios and the sidecar."""
+        for archive in sorted({archive_name(plan) for plan in plans}):
+            inside = [plan for plan in plans if archive_name(plan) == archive]
+            folder = out / archive / output_name(self.options) / "Scenario_Configuration_Files"
+            folder.mkdir(parents=True)
+            text = json.dumps(configuration(inside[0].town, inside), indent=1)
+            (folder / f"{inside[0].town}.json").write_text(text + "\n", encoding="utf-8")
+        for plan in self._broken_plans(plans):
+            write_broken_scenario(out, plan, self.options)
+        text = json.dumps(self._sidecar(out, plans, counts), indent=1, sort_keys=True)
+        (out / SIDECAR).write_text(text + "\n", encoding="utf-8")
+
+    def _broken_plans(self, plans: list[ScenarioPlan]) -> list[ScenarioPlan]:
+        extra = replace(self.options, scenarios=len(plans) + self.options.broken)
+        return plan_scenarios(extra)[len(plans) :]
+
+    def _sidecar(self, out: Path, plans: list[ScenarioPlan], counts: list[Counts]) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "world": "driving",
+            "licence": "CC0-1.0",
+            "commercial_use": True,
+            "nature": "made data: rendered by Veritrain, no recording of any place or person",
+            "options": asdict(self.options),
+            "minimum_visible": MINIMUM_VISIBLE,
+            "scenarios": {
+                f"{plan.town}/Scenario_{plan.id}": {
+                    "path": str(scenario_folder(out, plan, self.options).relative_to(out)),
+                    "type": plan.kind,
+                    "visible_by": plan.visibility,
+                    "weather": plan.weather.name,
+                    "alive": [plan.first_counter + frame for frame in plan.alive],
+                    "first_frame": plan.first_counter,
+                    "points": [points for points, _ in seen],
+                    "pixels": [pixels for _, pixels in seen],
+                }
+                for plan, seen in zip(plans, counts, strict=True)
+            },
+        }
+
+    def _summary(self, out: Path, plans: list[ScenarioPlan], counts: list[Counts]) -> WorldSummary:
+        visible = [max(seen) >= MINIMUM_VISIBLE for frames in counts for seen in frames]
+        return WorldSummary(
+            path=out,
+            scenarios=len(plans),
+            frames=len(visible),
+            positives=sum(visible),
+            by_type=_tally([plan.kind for plan in plans]),
+            by_visibility=_tally([plan.visibility for plan in plans if plan.kind == "static" and plan.visibility]),
+            broken=self.options.broken,
+        )
+
+
+def _write_job(job: tuple[Path, ScenarioPlan, DrivingOptions]) -> Counts:
+    return write_scenario(*job)
+
+
+def _reported(results: Iterator[Counts], total: int, progress: Callable[[int, int], None] | None) -> Iterator[Counts]:
+    for done, counts in enumerate(results, start=1):
+        if progress is not None:
+            progress(done, total)
+        yield counts
+
+
+def _tally(words: list[str]) -> dict[str, int]:
+    return {word: words.count(word) for word in sorted(set(words))}
+
+
+def _demand_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "the folder holds something already",
+            file=folder,
+            expected="a folder that does not exist or is empty",
+            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
+            fix="choose another folder, or remove this one",
+        )

@@ -1,0 +1,102 @@
+"""What a made driving world consists of; torch-free, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from veritrain.errors import ConfigError, did_you_mean
+
+DENSITIES: dict[str, tuple[int, int, float]] = {
+    "default": (64, 115_200, 10.0),
+    "official": (64, 1_000_000, 200.0),
+}
+"""density -> (channels, points_per_second, rotation_frequency in Hz), the words of ``sensor_setup.json``.
+
+CARLA casts ``round(points_per_second * tick / channels)`` rays per channel and tick while it turns
+``rotation_frequency * tick`` times. With AnoVox's tick of 0.1 s the official values give 1,563 rays spread
+over 20 turns (coprime, so 1,563 distinct azimuths, 100,032 rays); the default gives 180 rays in one turn.
+"""
+
+TICK_SECONDS = 0.1
+"""AnoVox's FIXED_DELTA_SECONDS: one frame per tick, 10 Hz."""
+
+VOXEL_SOURCES = ("semantic_lidar", "union")
+VARIANTS = ("standard", "held_out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrivingOptions:
+    """A street world in AnoVox's layout.
+
+    Attributes:
+        scenarios: whole scenarios written (the broken ones come on top).
+        frames: frames per scenario, 10 Hz.
+        height: image height in pixels.
+        width: image width in pixels; the field of view is 90 degrees across it.
+        seed: seed of the world; equal options give equal bytes.
+        density: "default" (64 x 180 rays) or "official" (64 x 1563 rays).
+        voxels_from: "semantic_lidar" as the published generator does, or "union" with the depth image.
+        broken: scenarios without ``sensor_setup.json``, as one published scenario is.
+        variant: "standard", or "held_out": other palettes and shapes, which nobody tunes on.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    scenarios: int = 72
+    frames: int = 12
+    height: int = 96
+    width: int = 144
+    seed: int = 0
+    density: str = "default"
+    voxels_from: str = "semantic_lidar"
+    broken: int = 1
+    variant: str = "standard"
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            _demand_range(name, getattr(self, name), low, high)
+        _demand_choice("density", self.density, tuple(DENSITIES))
+        _demand_choice("voxels_from", self.voxels_from, VOXEL_SOURCES)
+        _demand_choice("variant", self.variant, VARIANTS)
+
+    @property
+    def channels(self) -> int:
+        """Vertical channels of the LiDAR."""
+        return DENSITIES[self.density][0]
+
+    @property
+    def azimuth_steps(self) -> int:
+        """Rays per channel and sweep, rounded half up as CARLA does."""
+        channels, points_per_second, _ = DENSITIES[self.density]
+        return int(points_per_second * TICK_SECONDS / channels + 0.5)
+
+
+_RANGES = (
+    ("scenarios", 1, 100_000),
+    ("frames", 1, 10_000),
+    ("height", 16, 4096),
+    ("width", 16, 4096),
+    ("seed", 0, 2**63 - 1),
+    ("broken", 0, 1000),
+)
+
+
+def _demand_range(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(
+            f"the driving world cannot be made with {name} = {value!r}",
+            expected=f"a whole number from {low} to {high}",
+            found=repr(value),
+            fix=f"give --{name} a value in that range",
+        )
+
+
+def _demand_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(
+            f"unknown {name} {value!r}",
+            expected=" or ".join(known),
+            found=repr(value),
+            fix=did_you_mean(str(value), known),
+        )
