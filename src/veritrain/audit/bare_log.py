@@ -1,0 +1,245 @@
+"""The bare-log rule: when numbers that somebody else left behind are clearly above the trivial level.
+
+Version 1, frozen in ``docs/bare_log_rule.md``; change it only together with that page and its version.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from veritrain.audit.series import Series, held_out, series_of, summarised
+from veritrain.record import RunRecord, Statement
+
+RULE_VERSION = 1
+MIN_EVALUATIONS = 3
+FLAT_EVALUATIONS = 5
+LONG_RUN = 10
+MIN_SAMPLES = 100
+Z = 1.96
+
+Word = Literal["above", "open", "trivial"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """How a kind of metric is judged.
+
+    Attributes:
+        trivial: the level that needs no input; None when the file must tell it or the first evaluation stands in.
+        effect: the least gain over ``trivial`` that counts.
+        never_left: below this for a whole long run, the metric has shown no learning.
+        higher: larger is better.
+    """
+
+    trivial: float | None
+    effect: float
+    never_left: float | None = None
+    higher: bool = True
+
+
+FAMILIES = {
+    "auroc": Family(trivial=0.5, effect=0.10, never_left=0.55),
+    "map": Family(trivial=0.0, effect=0.02, never_left=0.01),
+    "map_50": Family(trivial=0.0, effect=0.05, never_left=0.02),
+    "map_75": Family(trivial=0.0, effect=0.02, never_left=0.01),
+    "mcc": Family(trivial=0.0, effect=0.10, never_left=0.05),
+    "kappa": Family(trivial=0.0, effect=0.10, never_left=0.05),
+    "r2": Family(trivial=0.0, effect=0.10, never_left=0.02),
+    "wer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False),
+    "cer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False),
+    "accuracy": Family(trivial=None, effect=0.10),
+    "balanced_accuracy": Family(trivial=None, effect=0.10),
+    "miou": Family(trivial=None, effect=0.10),
+    "dice": Family(trivial=None, effect=0.10),
+    "f1": Family(trivial=None, effect=0.10),
+    "ap": Family(trivial=None, effect=0.10),
+    "error_rate": Family(trivial=None, effect=0.10, higher=False),
+}
+ERROR_SHARE = 1.0 / 3.0
+"""A gain below ``effect`` counts too when it removes a third of the error and is at least LEAST_GAIN."""
+LEAST_GAIN = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What the rule says of one series: clearly above trivial, open, or positive evidence of no learning."""
+
+    word: Word
+    series: Series
+    value: float
+    bound: float
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """One confusion matrix of the file: how many, how many right, how large the largest class."""
+
+    n: float
+    correct: float
+    largest: float
+    classes: int
+    file: str
+    line: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def majority(self) -> float:
+        return self.largest / self.n
+
+
+def read_log(record: RunRecord) -> list[Reading]:
+    """Every held-out score series with enough evaluations, judged; the main ones (without a subject) when there are any."""
+    series = [one for one in [*held_out(series_of(record)), *summarised(record)] if one.base in FAMILIES]
+    enough = [one for one in series if len(one.points) >= MIN_EVALUATIONS]
+    main = [one for one in enough if "/" not in one.name] or enough
+    level = majority_of(record)
+    return [judge_series(one, level if one.base == "accuracy" else None) for one in main]
+
+
+def judge_series(series: Series, majority: float | None = None) -> Reading:
+    """The rule for one series. ``majority`` is the accuracy of always naming the largest class, when the file tells it."""
+    family = FAMILIES[series.base]
+    constant = _constant_at_chance(series)
+    if constant is not None:
+        return constant
+    trivial = majority if family.trivial is None else family.trivial
+    if trivial is None:
+        return _against_first(series, family)
+    return _against_known(series, family, trivial)
+
+
+def _against_known(series: Series, family: Family, trivial: float) -> Reading:
+    sign = 1.0 if family.higher else -1.0
+    settled = series.settled()
+    bound = trivial + sign * family.effect
+    if sign * (settled - bound) > 0:
+        sentence = (
+            f"{series.place_name()} settles at {settled:.3g} (median of the last 3 of {len(series.points)}), "
+            f"clearly {'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least {family.effect:g}"
+        )
+        return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence)
+    if _never_left(series, family, sign):
+        sentence = (
+            f"{series.place_name()} never leaves the trivial level {trivial:g}: its best of {len(series.points)} evaluations "
+            f"is {_best(series, sign):.3g} and it settles at {settled:.3g}"
+        )
+        return Reading(word="trivial", series=series, value=settled, bound=bound, sentence=sentence)
+    sentence = f"{series.place_name()} settles at {settled:.3g}, not clearly beyond {bound:.3g} (trivial {trivial:.3g})"
+    return Reading(word="open", series=series, value=settled, bound=bound, sentence=sentence)
+
+
+def _best(series: Series, sign: float) -> float:
+    return sign * max(sign * value for value in series.values)
+
+
+def _never_left(series: Series, family: Family, sign: float) -> bool:
+    """A long run whose every evaluation stays at the trivial level, or one that ends pinned there and never left it far."""
+    if family.never_left is None or len(series.points) < LONG_RUN:
+        return False
+    trivial = family.trivial or 0.0
+    best = _best(series, sign)
+    if sign * (best - family.never_left) < 0:
+        return not _rising(series, sign)
+    pinned = sum(value == trivial for value in series.values[-LONG_RUN:])
+    return pinned == LONG_RUN and sign * (best - trivial) < family.effect
+
+
+def _rising(series: Series, sign: float) -> bool:
+    """Still on its way up when the log stops: the last third beats the first two thirds."""
+    cut = 2 * len(series.values) // 3
+    early, late = series.values[:cut], series.values[cut:]
+    return sign * (statistics.median(late) - max(early, key=lambda value: sign * value)) > 0
+
+
+def _against_first(series: Series, family: Family) -> Reading:
+    """No trivial level is known, so the first evaluation stands in and the gain must be large."""
+    sign = 1.0 if family.higher else -1.0
+    settled, first = series.settled(), series.first
+    gain = sign * (settled - first)
+    error = 1.0 - first if family.higher else first
+    large = gain >= family.effect or (gain >= LEAST_GAIN and error > 0 and gain >= ERROR_SHARE * error)
+    bound = first + sign * family.effect
+    if large and not _one_jump_to_flat(series):
+        sentence = (
+            f"{series.place_name()} rises from {first:.3g} to {settled:.3g} "
+            f"(median of the last 3 of {len(series.points)}) on held-out data"
+        )
+        return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence.replace("rises", _verb(sign)))
+    sentence = (
+        f"{series.place_name()} goes from {first:.3g} to {settled:.3g}: the file does not tell the trivial level, and a gain of "
+        f"{gain:+.3f} within the run cannot show one"
+    )
+    return Reading(word="open", series=series, value=settled, bound=bound, sentence=sentence)
+
+
+def _verb(sign: float) -> str:
+    return "rises" if sign > 0 else "falls"
+
+
+def _one_jump_to_flat(series: Series) -> bool:
+    """A majority predictor jumps once and then prints the same number for ever."""
+    tail = series.values[len(series.values) // 2 :]
+    return len(series.points) >= FLAT_EVALUATIONS and len(set(tail)) == 1 and tail[0] < 0.9
+
+
+def _constant_at_chance(series: Series) -> Reading | None:
+    """One number for the whole run that equals 1/C: the outputs cannot depend on the input."""
+    values = set(series.values)
+    if series.base not in ("accuracy", "balanced_accuracy") or len(values) != 1 or len(series.points) < FLAT_EVALUATIONS:
+        return None
+    value = series.first
+    classes = round(1.0 / value) if value > 0 else 0
+    close = max(series.points[0].half_ulp, 1e-4)
+    if value > 0.5 + close or (classes and abs(1.0 / classes - value) > close):
+        return None
+    sentence = (
+        f"{series.place_name()} is {value:.4g} in all {len(series.points)} evaluations"
+        + (f", exactly 1/{classes}" if classes else "")
+        + ": what one constant answer scores"
+    )
+    return Reading(word="trivial", series=series, value=value, bound=value, sentence=sentence)
+
+
+def confusions_of(record: RunRecord) -> list[Confusion]:
+    return [_confusion(statement) for statement in record.statements if statement.kind == "confusion"]
+
+
+def _confusion(statement: Statement) -> Confusion:
+    values = statement.values
+    return Confusion(
+        n=values["n"],
+        correct=values["correct"],
+        largest=values["largest"],
+        classes=int(values["classes"]),
+        file=statement.file,
+        line=statement.line,
+    )
+
+
+def majority_of(record: RunRecord) -> float | None:
+    """The share of the largest class, when the file tells it and two classes are there."""
+    found = [one.majority for one in confusions_of(record) if one.largest < one.n]
+    if found:
+        return max(found)
+    told = [s.values["majority"] for s in record.statements if s.kind == "prevalence" and "majority" in s.values]
+    return max(told) if told else None
+
+
+def upper_share(correct: float, n: float) -> float:
+    """Upper 95 % bound (Wilson) of a share seen ``correct`` times in ``n``."""
+    share = correct / n
+    centre = share + Z * Z / (2 * n)
+    spread = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return (centre + spread) / (1 + Z * Z / n)
+
+
+def beaten(readings: Sequence[Reading], word: Word) -> list[Reading]:
+    return [reading for reading in readings if reading.word == word]
