@@ -14,12 +14,20 @@ from numpy.typing import NDArray
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import BrokenFileError
 
-NAMES: dict[int, str] = dict(
-    enumerate(
-        ["unlabeled", "road", "sidewalk", "building", "wall", "fence", "pole", "traffic_light", "traffic_sign", "vegetation", "terrain", "sky", "pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle", "static", "dynamic", "other", "water", "road_line", "ground", "bridge", "rail_track", "guard_rail", "home", "animal", "nature", "special", "airplane", "falling"]
-    )
-) | {100: "anomaly", 112: "agent_pedestrian", 113: "agent_rider", 114: "agent_car", 115: "agent_truck"}
-NAMES |= {116: "agent_bus", 118: "agent_motorcycle", 119: "agent_bicycle", 214: "ego"}
+_WORDS = """
+unlabeled road sidewalk building wall fence pole traffic_light traffic_sign vegetation terrain sky pedestrian rider car
+truck bus train motorcycle bicycle static dynamic other water road_line ground bridge rail_track guard_rail home animal
+nature special airplane falling
+"""
+_AGENTS = {112: "pedestrian", 113: "rider", 114: "car", 115: "truck", 116: "bus", 118: "motorcycle", 119: "bicycle"}
+
+NAMES: dict[int, str] = {
+    **dict(enumerate(_WORDS.split())),
+    **{number: f"agent_{name}" for number, name in _AGENTS.items()},
+    100: "anomaly",
+    214: "ego",
+}
+"""Every official id: CARLA 0.9.14's tags, AnoVox's anomalies, agents (tag + 100) and the ego vehicle."""
 
 ROAD_LINE = 24
 ANOMALY_IDS: frozenset[int] = frozenset({29, 30, 31, 32, 33, 34, 100})

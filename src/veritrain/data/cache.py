@@ -1,0 +1,239 @@
+"""Decoded frames kept beside the data set, so that they are decoded once.
+
+An entry is named by the sha256 of the frame's files, the options and the decoder's version: a changed file finds no
+entry, whatever its time stamp says. Entries are written beside their place and renamed; one that does not load is
+made again.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from veritrain.data.anovox import AnoVoxFormat, Inventory, sensor_hash
+from veritrain.data.anovox_index import Problem
+from veritrain.data.options import AnoVoxOptions
+from veritrain.data.sample import Calibration, Frame, FrameKey
+from veritrain.errors import BrokenFileError, LayoutError
+
+FOLDER = ".veritrain-cache"
+FIELDS = (
+    "image",
+    "points",
+    "point_labels",
+    "pixel_labels",
+    "intrinsics",
+    "camera_from_lidar",
+    "frame_label",
+    "content_hash",
+)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class CachedFrames:
+    """The frames of an AnoVox data set that read well, decoded at most once.
+
+    Every frame is read when the object is made: what is broken is then known before training starts.
+
+    Args:
+        source: the data set.
+        folder: where entries are kept; None takes ``.veritrain-cache`` beside the data set.
+        workers: processes that decode; None takes one per processor.
+        progress: called with (frames looked at, frames in all).
+
+    Raises:
+        BrokenFileError: a file is broken and the source's policy is "error".
+        LayoutError: no frame reads well.
+    """
+
+    def __init__(
+        self,
+        source: AnoVoxFormat,
+        *,
+        folder: Path | None = None,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.source = source
+        self.folder = folder or source.path.resolve().parent / FOLDER
+        self.broken: list[Problem] = []
+        self._entries: dict[str, _Entry] = {}
+        self._keys: list[FrameKey] = []
+        self._prepare(workers or os.cpu_count() or 1, progress)
+        if not self._keys:
+            raise LayoutError(
+                "no frame of the data set can be read",
+                file=source.path,
+                expected="at least one whole frame",
+                found=f"{len(self.broken)} broken frames; the first: {self.broken[0].file}: {self.broken[0].reason}",
+                fix="extract the archives again",
+            )
+
+    def keys(self) -> list[FrameKey]:
+        """The frames that read well, sorted by group and frame number."""
+        return list(self._keys)
+
+    def read(self, key: FrameKey) -> Frame:
+        """One frame, from its entry; decoded again where the entry does not load."""
+        frame = _load(self._entry(key).path, key)
+        if frame is None:
+            frame = self.source.read(key)
+            _store(self.folder, self._entry(key).path, frame)
+        return frame
+
+    def content_hash(self, key: FrameKey) -> str:
+        """sha256 of image and points, as :meth:`AnoVoxFormat.content_hash`."""
+        return self._entry(key).content_hash
+
+    def frame_label(self, key: FrameKey) -> int:
+        """The frame's label, without reading its sensors again."""
+        return self._entry(key).frame_label
+
+    def inventory(self) -> Inventory:
+        """The source's inventory with the frames that turned out broken."""
+        inventory = self.source.inventory()
+        return replace(inventory, skipped_frames=inventory.skipped_frames + self.broken)
+
+    def _entry(self, key: FrameKey) -> _Entry:
+        if key.id not in self._entries:
+            raise LayoutError(
+                f"no readable frame '{key.id}'",
+                file=self.source.path,
+                expected="a key that keys() gave",
+                found=key.id,
+                fix="read the keys again",
+            )
+        return self._entries[key.id]
+
+    def _prepare(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keys = self.source.keys()
+        groups = [[key for key in keys if key.group == group] for group in dict.fromkeys(key.group for key in keys)]
+        jobs = [(self.source, group, self.folder) for group in groups]
+        done = 0
+        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
+            for group, results in zip(groups, pool.map(_prepare_group, jobs), strict=True):
+                for key, result in zip(group, results, strict=True):
+                    self._take(key, result)
+                done += len(group)
+                if progress is not None:
+                    progress(done, len(keys))
+
+    def _take(self, key: FrameKey, result: _Entry | Problem) -> None:
+        if isinstance(result, Problem):
+            self.broken.append(result)
+            return
+        self._entries[key.id] = result
+        self._keys.append(key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    path: Path
+    content_hash: str
+    frame_label: int
+
+
+def open_anovox(
+    path: Path | str,
+    options: AnoVoxOptions | None = None,
+    *,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CachedFrames:
+    """The AnoVox data set at ``path``, decoded once and cached."""
+    return CachedFrames(AnoVoxFormat(path, options), folder=cache, progress=progress)
+
+
+def _prepare_group(job: tuple[AnoVoxFormat, list[FrameKey], Path]) -> list[_Entry | Problem]:
+    source, keys, folder = job
+    return [_prepare_frame(source, key, folder) for key in keys]
+
+
+def _prepare_frame(source: AnoVoxFormat, key: FrameKey, folder: Path) -> _Entry | Problem:
+    try:
+        name = source.file_hash(key)
+        path = folder / name[:2] / f"{name}.npz"
+        return _peek(path) or _decode(source, key, folder, path)
+    except (BrokenFileError, OSError) as error:
+        if source.options.on_broken == "error":
+            raise
+        return _problem(key, error)
+
+
+def _decode(source: AnoVoxFormat, key: FrameKey, folder: Path, path: Path) -> _Entry:
+    frame = source.read(key)
+    _store(folder, path, frame)
+    return _Entry(path=path, content_hash=sensor_hash(frame.image, frame.points), frame_label=frame.frame_label)
+
+
+def _peek(path: Path) -> _Entry | None:
+    """Hash and label of an entry without its arrays, or None where there is no whole one."""
+    try:
+        with np.load(path, allow_pickle=False) as entry:
+            if not set(FIELDS) <= set(entry.files):
+                return None
+            return _Entry(path=path, content_hash=str(entry["content_hash"]), frame_label=int(entry["frame_label"]))
+    except UNREADABLE:
+        return None
+
+
+def _problem(key: FrameKey, error: BrokenFileError | OSError) -> Problem:
+    if isinstance(error, BrokenFileError):
+        found = f" (found {error.found})" if error.found else ""
+        return Problem(scenario=key.group, frame=_number(key), file=str(error.file), reason=error.message + found)
+    return Problem(scenario=key.group, frame=_number(key), file=str(error.filename), reason=str(error.strerror))
+
+
+def _number(key: FrameKey) -> int:
+    return int(key.id.rsplit("/", 1)[-1])
+
+
+def _load(path: Path, key: FrameKey) -> Frame | None:
+    """The frame of an entry, or None where there is none or it does not load."""
+    try:
+        with np.load(path, allow_pickle=False) as entry:
+            values = {name: entry[name] for name in FIELDS}
+    except UNREADABLE:
+        return None
+    return Frame(
+        id=key.id,
+        group=key.group,
+        kind=key.kind,
+        image=values["image"],
+        points=values["points"],
+        frame_label=int(values["frame_label"]),
+        point_labels=values["point_labels"],
+        pixel_labels=values["pixel_labels"],
+        calibration=Calibration(intrinsics=values["intrinsics"], camera_from_lidar=values["camera_from_lidar"]),
+    )
+
+
+def _store(folder: Path, path: Path, frame: Frame) -> None:
+    """Writes an entry under a name of its own and renames it: readers see a whole entry or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder / f"{uuid.uuid4().hex}.part"
+    try:
+        with beside.open("wb") as stream:
+            np.savez(
+                stream,
+                image=frame.image,
+                points=frame.points,
+                point_labels=frame.point_labels,
+                pixel_labels=frame.pixel_labels,
+                intrinsics=frame.calibration.intrinsics,
+                camera_from_lidar=frame.calibration.camera_from_lidar,
+                frame_label=np.array(frame.frame_label),
+                content_hash=np.array(sensor_hash(frame.image, frame.points)),
+            )
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
