@@ -1,0 +1,93 @@
+"""What the loop tells: events into the record, lines into ``train.log``, progress to whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from veritrain.errors import NonFiniteError
+from veritrain.record import RecordWriter
+from veritrain.training.checkpoint import Checkpoint
+from veritrain.training.progress import FitSummary, Progress
+from veritrain.training.resume import Place
+from veritrain.training.step import NotFinite
+from veritrain.training.terms import StepNumbers
+
+
+class Journal:
+    """Writes on rank 0; on other ranks ``writer`` is None and nothing is written."""
+
+    def __init__(self, writer: RecordWriter | None, progress: Progress) -> None:
+        self._writer, self.progress = writer, progress
+
+    def event(self, event: str, place: Place, **fields: Any) -> None:
+        if self._writer is not None:
+            self._writer.event(event, step=place.step, epoch=place.last_epoch(), **fields)
+
+    def log(self, line: str) -> None:
+        if self._writer is not None:
+            self._writer.say(line)
+
+    def note(self, place: Place, kind: str, text: str, **fields: Any) -> None:
+        """Something a reader of the run should know; also told at once."""
+        self.event("note", place, kind=kind, text=text, **fields)
+        self.log(text)
+        self.progress.say(text)
+
+    def step(self, place: Place, numbers: StepNumbers, *, rate: float, with_norm: bool) -> None:
+        """One line a term, unweighted and per sample, beside its weight."""
+        for name in numbers.sums:
+            self.event(
+                "term",
+                place,
+                name=name,
+                value=numbers.mean(name),
+                weight=numbers.weights[name],
+                n=int(numbers.counts[name]),
+                split="train",
+            )
+        if with_norm:
+            self.event("grad", place, name="total_norm", value=numbers.norm, learning_rate=rate)
+        self.progress.step(place.step, numbers.total())
+
+    def epoch(self, place: Place, *, rate: float) -> None:
+        mean = place.loss_sum / place.loss_samples if place.loss_samples else None
+        self.event("metric", place, name="loss", split="train", value=mean, n=place.loss_samples)
+        self.event("metric", place, name="learning_rate", split="train", value=rate, n=None)
+
+    def scores(self, place: Place, scores: Mapping[str, float | None]) -> None:
+        for name, value in scores.items():
+            self.event("metric", place, name=name, split="val", value=value, n=None)
+        self.event("look", place, split="val", purpose="selection")
+
+    def checkpoint(self, place: Place, saved: Checkpoint) -> None:
+        file = str(Path(saved.path.parent.name) / saved.path.name)
+        self.event("checkpoint", place, file=file, sha256=saved.weights_sha256)
+
+    def nonfinite(self, place: Place, found: NotFinite) -> NonFiniteError:
+        """Record what is not finite, and the error that says it."""
+        broken = found.numbers.broken()
+        place = replace(place, step=place.step + 1, batch=place.batch + 1)
+        for name, value in broken.items():
+            self.event("nonfinite", place, name=name, found=str(value), split="train", samples=found.samples)
+        self.event("stop", place, reason="nonfinite")
+        batches = ", ".join(str(number) for number in sorted({sample["batch"] for sample in found.samples}))
+        ids = ", ".join(str(sample["id"]) for sample in found.samples[:16])
+        more = f" and {len(found.samples) - 16} more" if len(found.samples) > 16 else ""
+        error = NonFiniteError(
+            f"training stopped before the update of step {place.step} (epoch {place.epoch}, batch {batches}): "
+            f"{' and '.join(broken)} not finite",
+            expected="finite losses and gradients",
+            found="; ".join(f"{name} = {value}" for name, value in broken.items()) + f"; samples {ids}{more}",
+            fix="look at these samples; then lower learning_rate, set clip_norm or use precision 32-true",
+        )
+        self.log(str(error))
+        return error
+
+    def end(self, place: Place, summary: FitSummary, metric: str) -> None:
+        text = summary.text(metric)
+        self.event("stop", place, reason=summary.stop_reason, summary=asdict(summary))
+        self.log(text)
+        self.progress.end(text)
