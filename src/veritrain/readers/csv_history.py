@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from veritrain.errors import ArtefactError
+from veritrain.readers.decoding import head_of
 from veritrain.readers.names import Name, canonical, counter
 from veritrain.readers.numbers import parse_number
 from veritrain.readers.readings import Collector, Reading, rows_of
@@ -61,7 +62,7 @@ class CsvHistoryReader:
         )
 
     def read(self, path: Path) -> RunRecord:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        with path.open(encoding=head_of(path)[1], errors="replace", newline="") as file:
             state = _read(_rows(file, path), str(path))
         if state.rows == 0:
             raise ArtefactError("the table has no row of numbers", expected="a row per epoch or step", file=path)
@@ -88,7 +89,7 @@ def _rows(lines: Iterator[str], path: Path) -> Iterator[tuple[int, list[str], bo
             delimiter = _delimiter(line)
             if delimiter is None:
                 raise ArtefactError("one column only", expected="a header with commas", found=line[:80], file=path, line=number)
-        yield number, _cells(line.replace("\x00", ""), delimiter), line.endswith(("\n", "\r"))
+        yield number, _cells(line.lstrip("\ufeff").replace("\x00", ""), delimiter), line.endswith(("\n", "\r"))
 
 
 def _read(rows: Iterator[tuple[int, list[str], bool]], file: str) -> _State:

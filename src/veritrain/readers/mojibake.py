@@ -24,11 +24,11 @@ def repair(text: str) -> tuple[str, bool]:
     """The repaired text and whether anything was repaired. Lost bytes become U+FFFD; lines stay where they are."""
     if not looks_garbled(text):
         return text, False
-    fixed = "\n".join(_repair_line(line) for line in text.split("\n"))
-    return (fixed, True) if _wide(fixed) > _wide(text) or not _lossy(fixed) else (text, False)
+    return "\n".join(repair_line(line) for line in text.split("\n")), True
 
 
-def _repair_line(line: str) -> str:
+def repair_line(line: str) -> str:
+    """One line of a garbled text as it was meant."""
     if line.isascii():
         return line
     return _as_bytes(line).decode("utf-8", errors="replace").replace("\n", " ").replace("\r", " ")
@@ -46,11 +46,3 @@ def _as_bytes(line: str) -> bytes:
             # The five bytes that cp1252 leaves undefined pass through most decoders as control characters.
             out += bytes([ord(char)]) if ord(char) < 256 else char.encode("utf-8")
     return bytes(out)
-
-
-def _wide(text: str) -> int:
-    return sum("\u3000" <= char <= "\u9fff" for char in text)
-
-
-def _lossy(text: str) -> bool:
-    return "\ufffd" in text

@@ -10,7 +10,7 @@ VAL = frozenset("val valid validation validating dev eval evaluation evaluating 
 TEST = frozenset("test testing tst holdout 测试 測試 测试集 測試集".split())
 _DROPPED = frozenset(
     "epoch step avg average mean macro overall running curr current metrics metric score scores is was "
-    "on of the set data dataset per 平均 总体 整体 最终 final last model 模型 当前 當前 本轮 eval/ rate% value 值 最后 "
+    "on of the and a an with set data dataset per 平均 总体 整体 最终 final last model 模型 当前 當前 本轮 eval/ rate% value 值 最后 "
     "宏平均 总 總 at with only pred "
     "分数 分數 得分 指标".split()
 )

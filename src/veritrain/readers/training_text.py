@@ -1,0 +1,284 @@
+"""What a text says about a training, line by line: numbers with their place, statements, remarks. Shared by logs and reports."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from veritrain.readers.crashes import CrashFinder
+from veritrain.readers.lines import Line, lines_of
+from veritrain.readers.matrices import MatrixFinder, confusion_values
+from veritrain.readers.names import Name, canonical, counter, split_word
+from veritrain.readers.numbers import parse_number
+from veritrain.readers.pairs import Pair, pairs_in
+from veritrain.readers.places import Place, bar_head, head_of_line, header_split
+from veritrain.readers.readings import Collector, Reading, rows_of
+from veritrain.readers.source_code import CodeFinder
+from veritrain.readers.tables import Cell, ColumnTable, MarkdownTable, report_accuracy, yolo_all
+from veritrain.readers.wording import Said, remarks_in, statements_in
+from veritrain.record import Remark, RunRecord, Statement
+
+MOST_OF_A_KIND = 60
+_FENCE = re.compile(r"^\s*```\s*(\w*)")
+_HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*)")
+_CODE = frozenset({"python", "py", "bash", "sh", "shell", "cpp", "c", "diff", "powershell"})
+_GUESS = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|next steps?|下一步|改进|方案|参考|示例")
+_ESTIMATE = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected")
+_TERM_STOP = re.compile(r"(?i)time|用时|eta|speed|lr\b|rate|mem|score|epoch|step|fps|grad|剩余|best|最佳|学习|threshold|iou\b|acc|size|param|n\b")
+_LOADED = re.compile(r"(?i)(?:加载|載入|load(?:ed|ing)?)[^\n]{0,40}?\b(train|val|test)\b[^\d\n]{0,10}(.*\d.*)")
+_VAL_LOADER = re.compile(r"(?i)(?:验证|驗證|val(?:idation)?)[^\n]{0,4}(?:集)?[^\n]{0,3}(?:加载器|加載器|data ?loader|loader)")
+
+
+class TrainingText:
+    """Fed the shown lines of one file; ``record`` is what was understood."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._collector = Collector()
+        self._statements: list[Statement] = []
+        self._remarks: list[Remark] = []
+        self._told: Counter[str] = Counter()
+        self._place = Place()
+        self._crashes, self._matrices, self._code = CrashFinder(), MatrixFinder(), CodeFinder()
+        self._table, self._columns = MarkdownTable(), ColumnTable()
+        self._fence: str | None = None
+        self._guessing: str | None = None
+        self._evaluations = 0
+        self._loss_at: tuple[int, int, str | None] | None = None
+        self._loaded: tuple[str, str] | None = None
+
+    def feed(self, line: Line) -> None:
+        """Understand one line."""
+        crash = self._crashes.feed(line.number, line.text)
+        if crash is not None:
+            self._remark("stopped_early" if "KeyboardInterrupt" in crash else "crash", line.number, crash)
+        for kind in remarks_in(line.text):
+            self._remark(kind, line.number, line.said.strip()[:300])
+        if crash is not None or self._crashes.inside or not line.text.strip():
+            self._table.end()
+            return
+        fence = _FENCE.match(line.text)
+        if fence:
+            self._fence = None if self._fence is not None else fence[1].lower()
+            self._columns.end()
+            return
+        if self._fence in _CODE:
+            self._state(line, self._code.feed(line.text))
+            return
+        self._state(line, [*self._code.feed(line.text), *statements_in(line.text)])
+        self._read(line)
+        self._leave_after(line)
+
+    def _read(self, line: Line) -> None:
+        heading = _HEADING.match(line.text) if self._fence is None else None
+        if heading:
+            self._open_section(heading[2])
+        if self._fence is None or MarkdownTable.is_row(line.text):
+            if MarkdownTable.is_row(line.text):
+                self._take_cells(line, self._table.feed(line.text, self._place.header or self._place.section))
+                return
+            self._table.end()
+        self._find_matrix(line)
+        self._same_split(line)
+        if self._take_table_line(line):
+            return
+        self._take_pairs(line, is_heading=heading is not None)
+
+    def _open_section(self, title: str) -> None:
+        head = head_of_line(title)
+        self._place.leave()
+        self._place.section = split_word(title)
+        self._place.epoch, self._place.planned = head.epoch, head.planned or self._place.planned
+        found = _GUESS.search(title)
+        self._guessing = None if found is None else ("estimate" if _ESTIMATE.search(title) else "target")
+
+    def _take_table_line(self, line: Line) -> bool:
+        all_row = yolo_all(line.text)
+        if all_row is not None:
+            self._evaluations += 1
+            for cell in all_row[1]:
+                self._add(line, cell.raw, cell.name, cell, step=None if self._place.epoch is not None else self._evaluations)
+            self._state(line, [Said(kind="samples", values={"n": all_row[0]})])
+            return True
+        accuracy = report_accuracy(line.text)
+        if accuracy is not None:
+            self._take_cells(line, [accuracy])
+            return True
+        row = self._columns.row(line.text)
+        if row is not None:
+            self._enter(row[0], row[1])
+            for cell in row[2]:
+                self._add(line, cell.raw, cell.name, cell)
+            return True
+        return self._columns.take_header(line.text)
+
+    def _take_cells(self, line: Line, cells: list[Cell]) -> None:
+        for cell in cells:
+            if self._guessing or any(_GUESS.search(head) for head in (cell.raw, cell.subject or "")):
+                self._state(line, [Said(kind=self._guessing or "target", values=_value_of(cell))])
+                continue
+            name = cell.name
+            if cell.subject is not None:
+                name = Name(name=f"{name.name}/{cell.subject[:30]}", split=name.split, place=name.place)
+            self._add(line, cell.raw, name, cell, counted=cell.epoch is not None)
+
+    def _take_pairs(self, line: Line, *, is_heading: bool) -> None:
+        text, bar = line.text, None
+        if line.bar:
+            bar = bar_head(line.text)
+            if bar is not None:
+                text = bar[0] + " | " + bar[2]
+        head = head_of_line(text)
+        if head.epoch is not None:
+            self._enter(head.epoch, head.planned)
+        announced = None if is_heading else header_split(line)
+        pairs = [pair for pair in pairs_in(head.rest) if pair.name is not None or "." in _printed(pair)]
+        if announced is not None and not any(pair.name for pair in pairs):
+            self._place.header, self._place.block_split = announced, None
+            return
+        step = head.step if bar is None else bar[1]
+        self._take_line(line, head.rest, pairs, step, split_word(bar[0]) or "train" if bar else None)
+
+    def _take_line(self, line: Line, text: str, pairs: list[Pair], step: int | None, bar_split: str | None) -> None:
+        if self._guessing and pairs:
+            self._state(line, [Said(kind=self._guessing, values=_value_of(pair)) for pair in pairs if pair.name])
+            return
+        if text.lstrip().startswith("{") and (epoch := _dict_epoch(text)) is not None:
+            self._enter(epoch, None)
+        carried = bar_split
+        for pair in pairs:
+            name = pair.name
+            if name is None:
+                self._take_term(line, pair, carried, step)
+                continue
+            if counter(name.name) is not None:
+                continue
+            carried = name.split or carried
+            if name.name == "loss":
+                self._loss_at = (line.number, line.indent, carried)
+            split = carried or self._place.split_for(line)
+            self._add(line, pair.raw, Name(name=name.name, split=split, place=name.place), pair, step=step)
+        if carried is not None and bar_split is None:
+            self._place.block_split, self._place.block_indent = carried, line.indent
+
+    def _take_term(self, line: Line, pair: Pair, carried: str | None, step: int | None) -> None:
+        """An unknown word with a decimal number beside or below a loss is a term of that loss."""
+        if self._loss_at is None or _TERM_STOP.search(pair.raw) or pair.number.percent:
+            return
+        number, indent, split = self._loss_at
+        beside = number == line.number
+        below = line.number <= number + 6 and line.indent > indent
+        if beside or below:
+            word = re.sub(r"\W+", "_", pair.raw.lower()).strip("_")
+            name = Name(name=f"loss/{word}", split=carried or split or self._place.split_for(line))
+            self._add(line, pair.raw, name, pair, step=step)
+
+    def _add(self, line: Line, raw: str, name: Name, found: Cell | Pair, *, step: int | None = None, counted: bool = True) -> None:
+        own = found.epoch is not None
+        self._collector.add(
+            Reading(
+                line=line.number,
+                raw=raw,
+                name=name.name,
+                number=found.number,
+                split=name.split,
+                place=name.place,
+                epoch=found.epoch if own else self._place.epoch,
+                step=step,
+                counted=counted and (not own or isinstance(found, Cell)),
+            )
+        )
+
+    def _enter(self, epoch: float, planned: float | None) -> None:
+        if epoch != self._place.epoch:
+            self._place.header, self._place.block_split = None, None
+        self._place.epoch = epoch
+        self._place.planned = planned or self._place.planned
+        self._loss_at = None
+
+    def _leave_after(self, line: Line) -> None:
+        if any(remark.kind == "success_banner" and remark.line == line.number for remark in self._remarks[-2:]):
+            self._place.leave()
+
+    def _find_matrix(self, line: Line) -> None:
+        for number, rows in self._matrices.feed(line.number, line.text):
+            values = confusion_values(rows)
+            self._statements.append(Statement(file=self._file, line=number, kind="confusion", text=str(rows), values=values))
+
+    def _same_split(self, line: Line) -> None:
+        """The loader that is announced as validation has just loaded the training split."""
+        loaded = _LOADED.search(line.text)
+        if loaded:
+            self._loaded = (loaded[1].lower(), loaded[2])
+        elif _VAL_LOADER.search(line.text) and self._loaded is not None and self._loaded[0] == "train":
+            self._remark("same_split", line.number, f"{line.said.strip()} (what was loaded: {self._loaded[0]} {self._loaded[1]})")
+            self._loaded = None
+
+    def _state(self, line: Line, said: list[Said]) -> None:
+        for one in said:
+            self._told[one.kind] += 1
+            if self._told[one.kind] <= MOST_OF_A_KIND:
+                text = line.said.strip()[:400]
+                self._statements.append(Statement(file=self._file, line=line.number, kind=one.kind, text=text, values=one.values))
+
+    def _remark(self, kind: str, number: int, text: str) -> None:
+        self._told[f"remark {kind}"] += 1
+        if self._told[f"remark {kind}"] <= MOST_OF_A_KIND:
+            self._remarks.append(Remark(file=self._file, line=number, kind=kind, text=text))
+
+    def record(self, path: Path, kind: str) -> RunRecord:
+        """Everything that was understood."""
+        rows, restarts = rows_of(self._collector.readings(), self._file)
+        remarks = sorted([*self._remarks, *restarts], key=lambda remark: remark.line)
+        planned, last = self._place.planned, max((row.epoch for row in rows if row.epoch is not None), default=None)
+        if planned is not None and (last is None or last + 1 < planned):
+            text = f"{planned:g} epochs were planned, the last one seen is {last:g}" if last is not None else f"no epoch of {planned:g} ended"
+            line = rows[-1].line if rows else 1
+            remarks.append(Remark(file=self._file, line=line, kind="truncated", text=text))
+        return RunRecord(path=path, kind=kind, rows=rows, statements=tuple(self._statements), remarks=tuple(remarks))
+
+
+def _printed(pair: Pair) -> str:
+    return "." if pair.number.half_ulp > 0 else ""
+
+
+def _value_of(found: Cell | Pair) -> dict[str, float]:
+    return {} if found.number.value is None else {"value": found.number.value}
+
+
+def _dict_epoch(text: str) -> float | None:
+    found = re.search(r"'epoch'\s*:\s*'?([\d.]+)", text)
+    number = parse_number(found[1]) if found else None
+    return None if number is None else number.value
+
+
+def read_text(path: Path, kind: str) -> RunRecord:
+    """Read a text as a record of ``kind``; a remark says when it had to be repaired from a wrong decoding."""
+    lines, garbled = lines_of(path)
+    text = TrainingText(str(path))
+    for line in lines:
+        text.feed(line)
+    record = text.record(path, kind)
+    if garbled:
+        said = "the text was UTF-8 read as cp1252 and saved again; it was repaired for reading, lost bytes stay lost"
+        remark = Remark(file=str(path), line=1, kind="repaired", text=said)
+        return RunRecord(
+            path=path, kind=kind, rows=record.rows, statements=record.statements, remarks=(remark, *record.remarks)
+        )
+    return record
+
+
+def speaks_of_training(head: str) -> bool:
+    """At least two words that only a training log or report uses."""
+    words = r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|\bloss\b|损失|損失|accuracy|准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_"
+    return len(list(_first(re.finditer(words, head), 2))) >= 2
+
+
+def _first(found: Iterator[re.Match[str]], count: int) -> Iterator[re.Match[str]]:
+    for _, one in zip(range(count), found, strict=False):
+        yield one
+
+
+__all__ = ["TrainingText", "canonical", "read_text", "speaks_of_training"]
