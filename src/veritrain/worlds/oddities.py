@@ -31,7 +31,7 @@ PALETTES: dict[str, tuple[tuple[Colour, Colour], ...]] = {
 
 
 def _animal(random: np.random.Generator) -> list[Part]:
-    size = float(random.uniform(0.9, 1.25))
+    size = float(random.uniform(1.1, 1.35))
     legs = [((x, y, 0.4), (0.13, 0.13, 0.4)) for x in (-0.65, 0.65) for y in (-0.3, 0.3)]
     body = [
         ((0.0, 0.0, 1.2), (1.0, 0.48, 0.45)),
@@ -42,7 +42,7 @@ def _animal(random: np.random.Generator) -> list[Part]:
 
 
 def _furniture(random: np.random.Generator) -> list[Part]:
-    size = float(random.uniform(0.95, 1.2))
+    size = float(random.uniform(1.15, 1.35))
     sofa = [
         ((0.0, 0.0, 0.35), (0.55, 1.1, 0.35)),
         ((0.45, 0.0, 0.95), (0.15, 1.1, 0.5)),
@@ -55,28 +55,28 @@ def _furniture(random: np.random.Generator) -> list[Part]:
 
 def _boulders(random: np.random.Generator) -> list[Part]:
     places = random.uniform(-0.6, 0.6, size=(4, 2))
-    sizes = random.uniform(0.4, 0.65, size=4)
+    sizes = random.uniform(0.5, 0.75, size=4)
     return [
-        ((float(x), float(y), float(0.45 + 0.45 * layer)), (float(size), float(size), float(0.8 * size)))
+        ((float(x), float(y), float(0.5 + 0.6 * layer)), (float(size), float(size), float(0.8 * size)))
         for layer, ((x, y), size) in enumerate(zip(places, sizes, strict=True))
     ]
 
 
 def _pallets(random: np.random.Generator) -> list[Part]:
-    count = int(random.integers(3, 6))
+    count = int(random.integers(4, 7))
     shifts = random.uniform(-0.2, 0.2, size=(count, 2))
-    return [((float(x), float(y), 0.25 + 0.5 * row), (0.7, 0.85, 0.17)) for row, (x, y) in enumerate(shifts)]
+    return [((float(x), float(y), 0.25 + 0.5 * row), (0.8, 1.0, 0.19)) for row, (x, y) in enumerate(shifts)]
 
 
 def _drone(random: np.random.Generator) -> list[Part]:
-    height = float(random.uniform(1.5, 2.6))
-    arms = [((x, y, height + 0.2), (0.4, 0.4, 0.08)) for x in (-0.75, 0.75) for y in (-0.85, 0.85)]
-    return [((0.0, 0.0, height), (0.55, 0.5, 0.34)), ((0.0, 0.0, height + 0.1), (0.12, 1.1, 0.07)), *arms]
+    height = float(random.uniform(1.7, 2.6))
+    arms = [((x, y, height + 0.2), (0.45, 0.45, 0.1)) for x in (-0.75, 0.75) for y in (-0.85, 0.85)]
+    return [((0.0, 0.0, height), (0.7, 0.6, 0.42)), ((0.0, 0.0, height + 0.1), (0.12, 1.1, 0.07)), *arms]
 
 
 def _falling(random: np.random.Generator) -> list[Part]:
-    height = float(random.uniform(0.9, 1.8))
-    return [((0.0, float(random.uniform(-0.5, 0.5)), height + 0.95 * step), (0.42, 0.48, 0.36)) for step in range(3)]
+    height = float(random.uniform(0.8, 1.5))
+    return [((0.0, float(random.uniform(-0.5, 0.5)), height + 0.95 * step), (0.5, 0.6, 0.4)) for step in range(3)]
 
 
 def _arch(random: np.random.Generator) -> list[Part]:

@@ -120,7 +120,9 @@ def _car_lights(
 ) -> NDArray[np.float64]:
     """Paints tail and head lights of cars into ``colours``; returns (P,) how much each point shines by itself."""
     shine = np.zeros(len(index))
-    lamp = (boxes.pattern[index] == Pattern.CAR) & (face == 0) & (np.abs(unit[:, 1]) > 0.5) & (unit[:, 2] > -0.15)
+    bloom = boxes.light[index] > 0.5
+    lamp = (np.abs(unit[:, 1]) > np.where(bloom, 0.4, 0.55)) & (unit[:, 2] > np.where(bloom, -0.5, -0.1))
+    lamp &= (boxes.pattern[index] == Pattern.CAR) & (face == 0)
     rear, front = lamp & (unit[:, 0] < 0), lamp & (unit[:, 0] > 0)
     level = boxes.light[index][rear]
     colours[rear] = DIM_LIGHT + level[:, None] * (FULL_LIGHT - DIM_LIGHT)

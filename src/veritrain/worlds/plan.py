@@ -26,6 +26,8 @@ TOWNS = ("Town01", "Town03", "Town07")
 
 WEATHERS = ("ClearNoon", "CloudyNoon", "WetSunset", "HardRainNoon", "FogMorning", "ClearNight", "WetNight")
 
+GOLDEN = (5**0.5 - 1) / 2
+
 BACKGROUND, PLACES, NAMES, NOISE, ANOMALY = range(5)
 """Random streams of a scenario: independent of one another, so that one can change without the others."""
 
@@ -92,7 +94,25 @@ def stream(options: DrivingOptions, index: int, which: int, frame: int = 0) -> n
 def plan_scenarios(options: DrivingOptions) -> list[ScenarioPlan]:
     """All scenarios of the world, in order of their index."""
     kinds = _kinds(options)
-    return [_plan(options, index, *kinds[index]) for index in range(options.scenarios)]
+    phases = _phases(options, kinds)
+    return [_plan(options, index, *kinds[index], phases[index]) for index in range(options.scenarios)]
+
+
+def _phases(options: DrivingOptions, kinds: list[tuple[str, str | None]]) -> list[float]:
+    """A number in [0, 1) per scenario that fixes where its anomaly's window lies.
+
+    Within each kind the numbers follow the golden ratio, so that they fill the interval evenly: with a few dozen
+    scenarios independent draws would leave early frames, say, anomalous more often than late ones.
+    """
+    seen: dict[tuple[str, str | None], int] = {}
+    phases = []
+    for kind in kinds:
+        if kind not in seen:
+            offsets = np.random.default_rng([options.seed, 78, len(seen)])
+            seen[kind] = int(offsets.integers(1_000_000))
+        phases.append(seen[kind] * GOLDEN % 1.0)
+        seen[kind] += 1
+    return phases
 
 
 def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
@@ -110,17 +130,19 @@ def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
     return [kinds[place] for place in order]
 
 
-def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None) -> ScenarioPlan:
+def _plan(
+    options: DrivingOptions, index: int, kind: str, visibility: str | None, phase: float
+) -> ScenarioPlan:
     random = stream(options, index, BACKGROUND)
-    speed = float(random.uniform(0.8, 1.5))
-    window = _alive(random, options.frames)
-    braking = _braking(random, options.frames)
+    speed = float(random.uniform(0.5, 1.0))
+    window = _alive(random, options.frames, phase)
+    braking = _braking(random, options.frames, phase)
     alive = braking if kind == "sudden_braking" else window
     ego_y = float(random.uniform(-0.35, 0.35))
-    lane = str(random.choice(["right", "left", "oncoming"], p=[0.4, 0.25, 0.35]))
+    lane = str(random.choice(["right", "left", "oncoming"], p=[0.3, 0.15, 0.55]))
     y = {"right": -2.9, "left": 6.3, "oncoming": 3.4}[lane] + float(random.uniform(-0.25, 0.25))
-    ahead = float(random.uniform(9.0, 16.0)) + (2.0 if lane == "left" else 0.0)
-    spot = (speed * (window[0] + window[1] - 1) / 2 + ahead, y)
+    ahead = float(random.uniform(5.5, 8.5)) + (2.0 if lane == "left" else 0.0)
+    spot = (speed * (window[1] - 1) + ahead, y)  # still ahead when it is last there
     names = stream(options, index, NAMES)
     return ScenarioPlan(
         index=index,
@@ -139,28 +161,29 @@ def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None
     )
 
 
-def _alive(random: np.random.Generator, frames: int) -> tuple[int, int]:
+def _alive(random: np.random.Generator, frames: int, phase: float) -> tuple[int, int]:
     """A window of one to two scenario lengths that starts anywhere, cut to the scenario.
 
     Its start is uniform over all places that overlap the scenario, so each frame is covered equally often: the
     frame's number tells nothing.
     """
     length = int(random.integers(frames, 2 * frames + 1))
-    first = int(random.integers(1 - length, frames))
+    first = 1 - length + int(phase * (frames + length - 1))
     return max(first, 0), min(first + length, frames)
 
 
-def _braking(random: np.random.Generator, frames: int) -> tuple[int, int]:
+def _braking(random: np.random.Generator, frames: int, phase: float) -> tuple[int, int]:
     """A whole window of a quarter to nearly half of the frames, somewhere inside the scenario."""
-    length = max(1, min(frames - 1, int(random.integers(round(0.25 * frames), round(0.42 * frames) + 1))))
-    first = int(random.integers(0, frames - length + 1))
-    return first, first + length
+    shortest, longest = round(0.25 * frames), round(0.42 * frames)
+    length = max(1, min(frames - 1, int(random.integers(shortest, longest + 1))))
+    first = int(phase * (frames - length + 1))
+    return first, min(first + length, frames)
 
 
 def _weather(random: np.random.Generator) -> Weather:
     name = str(random.choice(WEATHERS))
     night = "Night" in name
-    light = float(random.uniform(0.38, 0.5) if night else random.uniform(0.75, 1.05))
+    light = float(random.uniform(0.5, 0.65) if night else random.uniform(0.75, 1.05))
     haze = {"FogMorning": 0.022, "HardRainNoon": 0.012}.get(name, 0.004)
     grey = float(random.uniform(150, 205)) * (0.25 if night else 1.0)
     warm = float(random.uniform(-0.05, 0.05)) + (0.08 if "Sunset" in name else -0.06 if night else 0.0)

@@ -254,7 +254,7 @@ def _add_oncoming(builder: BoxBuilder, random: np.random.Generator, plan: Scenar
 
 def _add_lead(builder: BoxBuilder, random: np.random.Generator, plan: ScenarioPlan) -> int:
     """The car ahead, in every scenario: that there is one tells nothing about braking."""
-    gap, drift = float(random.uniform(8.0, 12.5)), float(random.uniform(-0.12, 0.12))
+    gap, drift = float(random.uniform(6.5, 10.5)), float(random.uniform(-0.1, 0.1))
     paint = PAINTS[int(random.integers(len(PAINTS)))]
     dim = float(random.uniform(0.0, 0.25))
     return add_car(builder, gap + 2.1, 0.0, paint=paint, semantic=114, velocity=plan.speed + drift, light=dim)
