@@ -9,24 +9,32 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import hashlib
 import json
 import math
 import os
+import shutil
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from veritrain.errors import RecordError, RunInUseError
+from veritrain.errors import RecordError, RunInUseError, StorageError
 
 SCHEMA = 1
 
-EVENTS = frozenset("start term metric grad look checkpoint resume signal nonfinite stop end note".split())
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+"""Made once: ``json.dumps`` with options builds an encoder for every line."""
+
+EVENTS = frozenset(
+    ["start", "term", "metric", "grad", "look", "checkpoint", "resume", "signal", "nonfinite", "stop", "end", "note"]
+)
 """Every event a record may hold, one JSON line each: ``{v, t_utc, t_mono, event, step, epoch, ...}``."""
 
 PLACED = frozenset({"term", "metric", "grad"})
@@ -226,6 +234,7 @@ class RecordWriter:
 
     Raises:
         RunInUseError: another process holds the folder.
+        StorageError: from any method, when the disk is full.
     """
 
     def __init__(self, folder: RunFolder, *, flush_seconds: float = 0.5) -> None:
@@ -243,6 +252,7 @@ class RecordWriter:
                 fix="wait for it to end, stop it, or choose another --run",
                 file=folder.path,
             ) from error
+        _OPEN.add(self)
         _cut_torn_line(folder.record)
         self._lines: TextIO = folder.record.open("a", encoding="utf-8")
         self._log: TextIO = folder.train_log.open("a", encoding="utf-8")
@@ -271,10 +281,11 @@ class RecordWriter:
             "epoch": epoch,
             **fields,
         }
-        self._lines.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-        if event == "metric":
-            name, split, number = fields.get("name"), fields.get("split"), fields.get("n")
-            self._csv.writerow([step, epoch, split, name, fields.get("value"), number])
+        with self._told_when_full():
+            self._lines.write(_encode(line) + "\n")
+            if event == "metric":
+                name, split, number = fields.get("name"), fields.get("split"), fields.get("n")
+                self._csv.writerow([step, epoch, split, name, fields.get("value"), number])
         if broken:
             self.event("nonfinite", step=step, epoch=epoch, name=fields.get("name"), found=str(value))
         urgent = event not in ("term", "grad")
@@ -283,26 +294,61 @@ class RecordWriter:
 
     def say(self, text: str) -> None:
         """A line for people, into ``train.log``."""
-        self._log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+        with self._told_when_full():
+            self._log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
 
     def flush(self) -> None:
-        for file in (self._lines, self._log, self._table):
-            file.flush()
+        with self._told_when_full():
+            for file in (self._lines, self._log, self._table):
+                file.flush()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        self.flush()
-        os.fsync(self._lines.fileno())
-        for file in (self._lines, self._log, self._table):
-            file.close()
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-        self._lock.close()
+        """Flush, close and let go of the folder; the lock goes even when the disk is full."""
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._lock.close)
+            closing.callback(_OPEN.discard, self)
+            with self._told_when_full(), contextlib.ExitStack() as files:
+                for file in (self._lines, self._log, self._table):
+                    files.callback(file.close)
+                self.flush()
+                os.fsync(self._lines.fileno())
+
+    @contextlib.contextmanager
+    def _told_when_full(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                "the record cannot be written",
+                expected="room for a line",
+                found=f"{shutil.disk_usage(self.folder.path).free:,} bytes free; {os.strerror(error.errno or 0)}",
+                fix="make room and go on with --resume; a torn last line is tolerated",
+                file=self.folder.record,
+            ) from error
 
     def __enter__(self) -> RecordWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        try:
+            self.close()
+        except StorageError as full:
+            if error is None:
+                raise
+            error.add_note(str(full))
+
+
+_OPEN: weakref.WeakSet[RecordWriter] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A forked worker shares the lock with its parent and would hold the run after the parent was killed."""
+    for writer in _OPEN:
+        writer._lock.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _cut_torn_line(path: Path) -> None:

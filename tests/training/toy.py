@@ -10,6 +10,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,26 +136,23 @@ def main() -> int:
     task = ToyTask(given.width)
     model = task.model()
     folder = RunFolder(given.run)
-    writer = RecordWriter(folder) if is_writer() else None
     try:
-        fit(
-            task=task,
-            model=model,
-            train=ToySet(given.samples, bad=given.bad, seconds=given.sample_seconds),
-            validate=Validation(),
-            select=("accuracy", True),
-            options=options,
-            writer=writer,
-            folder=folder,
-            resume=given.resume,
-            progress=Silent(),
-        )
+        with RecordWriter(folder) if is_writer() else nullcontext() as writer:
+            fit(
+                task=task,
+                model=model,
+                train=ToySet(given.samples, bad=given.bad, seconds=given.sample_seconds),
+                validate=Validation(),
+                select=("accuracy", True),
+                options=options,
+                writer=writer,
+                folder=folder,
+                resume=given.resume,
+                progress=Silent(),
+            )
     except VeritrainError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    finally:
-        if writer is not None:
-            writer.close()
     print(weights_hash(model))
     return 0
 

@@ -46,6 +46,7 @@ class Stepper:
         self._module = fabric.setup_module(model)
         self.optimiser = build_optimiser(model, options)
         self._parameters = list(model.parameters())
+        self._on_cpu = fabric.device.type == "cpu"
 
     def make(self, window: Sequence[Batch], *, step: int, batch: int, rate: float) -> StepNumbers:
         """Update the weights once from the micro-batches of ``window``.
@@ -63,7 +64,8 @@ class Stepper:
         for micro, waiting in enumerate(window):
             seed_step(self._options.seed, step, micro=micro, rank=self._fabric.global_rank)
             with self._gradient_exchange(on=micro == len(window) - 1):
-                terms, known = self._backward(self._fabric.to_device(waiting), samples, counts)
+                batch_here = waiting if self._on_cpu else self._fabric.to_device(waiting)
+                terms, known = self._backward(batch_here, samples, counts)
             parts.append(terms)
         norm = total_norm(self._parameters)
         numbers = self._numbers(parts, samples, known, norm)
