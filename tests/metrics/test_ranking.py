@@ -72,10 +72,12 @@ def test_fpr_is_read_at_the_first_threshold_that_reaches_the_rate():
     assert ranking.fpr_at_tpr(scores, labels, tpr=0.951) == 1.0
 
 
-@pytest.mark.parametrize("positives", range(1, 400))
-def test_hits_needed_is_the_least_that_reaches_the_rate(positives):
-    expected = next(k for k in range(positives + 1) if k / positives >= 0.95)
-    assert ranking.hits_needed(positives) == expected
+@pytest.mark.parametrize("tpr", [0.95, 0.55, 0.9, 0.7, 1.0])
+def test_hits_needed_is_the_least_that_reaches_the_rate(tpr):
+    # 0.55 * 100 is 55.00000000000001 in floating point, yet 55 of 100 reach 0.55.
+    for positives in range(1, 400):
+        expected = next(k for k in range(positives + 1) if k / positives >= tpr)
+        assert ranking.hits_needed(positives, tpr) == expected
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1], []])

@@ -27,6 +27,11 @@ def test_best_f1_equals_the_best_of_all_thresholds(seed):
     assert confusion(scores, labels, best.threshold) == best.confusion
 
 
+def test_of_equal_f1_the_threshold_with_fewer_alarms_is_taken():
+    best = best_f1_threshold([4.0, 3.0, 3.0, 2.0], [1, 0, 0, 1])  # 2/3 at 4.0 and at 2.0
+    assert best.threshold == 4.0 and best.confusion == Confusion(tp=1, fp=0, fn=1, tn=2)
+
+
 @pytest.mark.parametrize("threshold", [-9.0, 0.0, 0.5, 9.0])
 def test_counts_equal_scikit_learn(threshold):
     scores, labels = made(3)

@@ -134,11 +134,12 @@ def test_dense_tables_equal_frames_on_the_same_bins():
         assert dense == frames
 
 
-def test_tables_of_exchanges_need_no_diagonal_only():
-    with pytest.raises(UsageError):
+def test_tables_that_do_not_fit_raise():
+    with pytest.raises(UsageError, match="not tables"):
         permutation_test_tables(np.ones((2, 3, 4)), np.ones((2, 3, 4)))
-    with pytest.raises(UsageError):
-        pair_tables([[0]], [[0], [1]], 2)
+    for bins, labels in (([[0]], [[0], [1]]), ([[2]], [[0]]), ([[-1]], [[0]]), ([[0]], [[2]]), ([[]], [[0]])):
+        with pytest.raises(UsageError):
+            pair_tables(bins, labels, 2)
 
 
 def test_pair_tables_by_hand():

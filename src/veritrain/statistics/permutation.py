@@ -228,16 +228,22 @@ def pair_tables(bins: Sequence[ArrayLike], labels: Sequence[ArrayLike], n_bins: 
             that moves to a group with more or fewer frames is repeated from its start and cut.
         n_bins: B; the tables take 2 G^2 B integers.
     """
-    if len(bins) != len(labels):
-        raise UsageError("scores and labels differ in groups", found=f"{len(bins)} and {len(labels)}")
-    size = len(bins)
-    tables = np.zeros((2, size, size, n_bins), np.int64)
-    for a, own in enumerate(np.asarray(b, np.int64).ravel() for b in bins):
-        for b, truth in enumerate(np.asarray(label).ravel() for label in labels):
-            given = np.resize(truth, own.size)
-            for value in (0, 1):
-                tables[value, a, b] = np.bincount(own[given == value], minlength=n_bins)
-    return PairTables(tables[1], tables[0])
+    own = [np.asarray(b, np.int64).ravel() for b in bins]
+    truth = [np.asarray(label).astype(np.int64).ravel() for label in labels]
+    if len(own) != len(truth) or any(not _within(b, 0, n_bins) for b in own):
+        raise UsageError(
+            "bins and labels do not fit",
+            expected=f"as many groups of both, bins from 0 to {n_bins - 1}",
+            found=f"{len(own)} groups of bins, {len(truth)} of labels",
+        )
+    if any(not _within(label, UNKNOWN, 2) for label in truth):
+        raise UsageError("a label is neither -1, 0 nor 1", fix="mark what is unknown with -1")
+    tables = np.zeros((3, len(own), len(own), n_bins), np.int64)
+    for a, values in enumerate(own):
+        for b, label in enumerate(truth):
+            given = np.resize(label, values.size) - UNKNOWN
+            tables[:, a, b] = np.bincount(values + n_bins * given, minlength=3 * n_bins).reshape(3, n_bins)
+    return PairTables(tables[2], tables[1])
 
 
 def permutation_test_dense(
@@ -296,6 +302,10 @@ def _of_cumulative(hits: NDArray[np.integer], alarms: NDArray[np.integer], stati
     precision = np.divide(tp, tp + fp, out=np.zeros_like(tp), where=tp > 0)
     total = np.einsum("ku,ku->k", np.diff(tp, axis=1, prepend=0), precision)
     return np.divide(total, positives, out=undefined, where=(positives > 0) & (negatives > 0))
+
+
+def _within(values: Integers, low: int, stop: int) -> bool:
+    return bool(values.size and values.min() >= low and values.max() < stop)
 
 
 def _all_exchanges(n: int, rows: int) -> Iterator[Integers]:
