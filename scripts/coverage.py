@@ -243,14 +243,13 @@ READING = """## Reading
 - With 24 groups, `ours` holds a frame AUROC in 93.6 to 97.1 % of the made worlds, whatever the AUROC,
   the correlation inside a group and the number of groups with positives.
 - The percentile bootstrap holds it in 80 to 93 %, and worst where results look best: at AUROC 0.95 with
-  8 positive groups one interval in five misses. Widening its quantiles and BCa mend half of that.
-- What mends it is the logit scale (near the bound the sampling distribution is skewed, and the resampled
-  one is too short on the long side), the factor n/(n-1) and a t quantile per stratum.
+  8 positive groups one interval in five misses. Widening its quantiles and BCa mend that in part.
+- `ours` differs from these by the logit scale of the score's range, the factor n/(n-1) on the variance and a
+  t quantile with the degrees of freedom of Welch and Satterthwaite over the strata.
 - AP holds in 92 to 97 %; the difference of two AUROCs in 95 to 98 %.
-- FPR95 is the weak one: down to 88 % where scenes are uneven. It is a step function that hangs on the one
-  or two worst groups with positives, and a resample cannot show a worse group than those it has. Read
-  its interval as a lower limit of the uncertainty.
-- Below 10 groups the interval holds by being wide (0.5 to 0.95 of the whole range at AUROC 0.95), which is
+- FPR95 is the weak one: down to 88 % where scenes are uneven (it hangs on the worst twentieth of the
+  positives, which one or two groups may hold). Read its interval as a lower limit of the uncertainty.
+- Below 10 groups the interval holds by being wide (0.6 to 0.95 of the whole range at AUROC 0.95), which is
   why it is marked unreliable. The percentile bootstrap fails there in silence: 45 to 81 %."""
 
 

@@ -77,6 +77,9 @@ def group_bootstrap(
 ) -> Interval:
     """Interval of a statistic by resampling whole groups with replacement.
 
+    ``table = SortedScores(scores, labels, groups)`` gives the interval of an AUROC by
+    ``group_bootstrap(table.group_ids.size, lambda w: table.scores(w).auroc, strata=table.strata)``.
+
     Args:
         groups: number of groups G.
         statistic: takes (K, G) int64 multiplicities (row of ones: the data as they are) and
