@@ -96,12 +96,7 @@ def group_bootstrap(
         UsageError: no group, a level outside (0, 1), strata of another length.
     """
     stratum = _strata(groups, strata)
-    if not 0 < level < 1 or n_resamples < 1:
-        raise UsageError(
-            "the interval is not defined",
-            expected="0 < level < 1 and n_resamples >= 1",
-            found=f"level={level}, n_resamples={n_resamples}",
-        )
+    _check_plan(level, n_resamples)
     estimate = float(_values(statistic, np.ones((1, groups), np.int64))[0])
     resampled = bootstrap_values(groups, statistic, n_resamples=n_resamples, seed=seed, strata=strata)
     defined = resampled[~np.isnan(resampled)]
@@ -274,6 +269,15 @@ def _values(statistic: Statistic, weights: Integers) -> Floats:
             fix="wrap it with one_at_a_time",
         )
     return values
+
+
+def _check_plan(level: float, n_resamples: int) -> None:
+    if not 0 < level < 1 or n_resamples < 1:
+        raise UsageError(
+            "the interval is not defined",
+            expected="0 < level < 1 and n_resamples >= 1",
+            found=f"level={level}, n_resamples={n_resamples}",
+        )
 
 
 def _no_trials(k: int, n: int) -> bool:
