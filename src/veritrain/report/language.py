@@ -1,0 +1,252 @@
+"""The fixed words of the report in English and Chinese; what a check says stays as the check said it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from markupsafe import Markup
+
+from veritrain.errors import UsageError
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+WORDS: dict[str, tuple[str, str]] = {
+    # The page
+    "report_of": ("Report of", "报告："),
+    "skip": ("Skip to the verdict", "跳到结论"),
+    "language": ("Language", "语言"),
+    "contents": ("Contents", "目录"),
+    "undefined": ("undefined", "未定义"),
+    "none": ("none", "无"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    # Verdict
+    "shown": ("SHOWN", "已证实"),
+    "plausible": ("PLAUSIBLE", "可信但未证实"),
+    "not_shown": ("NOT SHOWN", "未证实"),
+    "refuted": ("REFUTED", "已否定"),
+    "unjudged": ("NOT JUDGED YET", "尚未判定"),
+    "one_run": ("one run", "单次运行"),
+    "shown_means": (
+        "No check contradicts the claim, and every check that it needs ran and passed.",
+        "没有任何检查与该结论相矛盾，且所需的全部检查均已运行并通过。",
+    ),
+    "plausible_means": (
+        "Held-out numbers are clearly above the trivial level and nothing contradicts them, "
+        "but checks that would be needed could not run.",
+        "留出数据上的数值明显高于平凡水平，也没有证据与之矛盾，但部分必需的检查无法运行。",
+    ),
+    "not_shown_means": (
+        "It may have learned; this evidence cannot tell.",
+        "模型也许学到了东西，但现有证据无法说明。",
+    ),
+    "refuted_means": (
+        "The evidence contradicts the claim, or shows that nothing useful was learned.",
+        "证据与该结论相矛盾，或表明模型没有学到有用的内容。",
+    ),
+    "unjudged_means": (
+        "No verdict has been written for this run. What is below is what the record holds so far.",
+        "该运行还没有结论。以下是记录中现有的内容。",
+    ),
+    "made_data": ("Made data", "人造数据"),
+    "made_means": (
+        "These numbers come from a generated world with known answers. They show that the system works and that the "
+        "audit tells truth from falsehood; they say nothing about real recordings.",
+        "这些数字来自答案已知的人造世界。它们说明系统可以工作、审计能分辨真伪，但不能说明模型在真实数据上的表现。",
+    ),
+    "reasons": ("Why", "理由"),
+    "settle": ("What would settle it", "如何确认"),
+    "claim": ("Claim", "结论对象"),
+    "other_claims": ("Other claims of this run", "该运行的其他结论"),
+    "on_split": ("on", "数据划分："),
+    # Running
+    "running": ("This run has not ended.", "该运行尚未结束。"),
+    "ended": ("This run has ended.", "该运行已结束。"),
+    "status": ("Status", "状态"),
+    "stop_reason": ("Stopped because", "停止原因"),
+    "last_line": ("Last line of the record", "记录的最后一行"),
+    "no_results": (
+        "There are no test results yet: results.json has not been written.",
+        "还没有测试结果：results.json 尚未生成。",
+    ),
+    "no_curves": ("No loss or metric has been recorded yet.", "尚未记录任何损失或指标。"),
+    # Metrics
+    "metrics": ("Test results", "测试结果"),
+    "metric": ("Metric", "指标"),
+    "value": ("Value", "数值"),
+    "interval": ("95 % interval", "95 % 区间"),
+    "chance": ("Chance", "随机水平"),
+    "baseline": ("Best input-free baseline", "最佳无输入基线"),
+    "gain": ("Gain over it, 95 %", "相对基线的增益，95 %"),
+    "samples": ("n", "样本数"),
+    "positives": ("Positives", "正样本数"),
+    "groups": ("Groups", "组数"),
+    "picture": ("On the scale", "图示"),
+    "headline": ("headline", "主要指标"),
+    "unreliable": ("fewer than 10 groups: unreliable", "组数不足 10：不可靠"),
+    "interval_note": (
+        "Intervals resample whole groups (scenarios), never frames of one scene. "
+        "In the picture: dot = value, bar = interval, dashed = chance, triangle = baseline.",
+        "区间以组（场景）为单位重采样，绝不按同一场景中的帧重采样。图示：圆点为数值，横条为区间，虚线为随机水平，三角为基线。",
+    ),
+    "selection": ("Validation (used to choose)", "验证集（用于选择）"),
+    "by_kind": ("By kind", "按类别"),
+    "kind": ("Kind", "类别"),
+    # Checks
+    "checks": ("Checks", "检查"),
+    "check": ("Check", "检查项"),
+    "result": ("Result", "结果"),
+    "found": ("What was found", "发现"),
+    "bound": ("Bound", "界限"),
+    "evidence": ("Evidence", "证据"),
+    "to_settle": ("To settle it", "如何确认"),
+    "pass": ("passed", "通过"),
+    "fail": ("failed", "未通过"),
+    "crashed": ("crashed", "检查出错"),
+    "waived": ("waived", "已豁免"),
+    "refutes": ("refutes", "足以否定"),
+    "unproves": ("leaves it unproven", "使其无法证实"),
+    "notes": ("for information", "仅供参考"),
+    "no_checks": ("No check has run yet.", "尚未运行任何检查。"),
+    "not_run": ("Checks that did not run", "未运行的检查"),
+    "did_not_run": ("did not run", "未运行"),
+    "not_run_means": (
+        "A check that did not run never counts as passed.",
+        "未运行的检查绝不算作通过。",
+    ),
+    "reason": ("Reason", "原因"),
+    "waivers": ("Waivers", "豁免"),
+    "waivers_mean": (
+        "A waived check counts as not run, and no waiver lifts REFUTED.",
+        "被豁免的检查视为未运行，任何豁免都不能撤销“已否定”。",
+    ),
+    "until": ("Until", "有效期至"),
+    # Figures
+    "training": ("Training", "训练过程"),
+    "losses": ("Loss terms, unweighted", "损失各项（未加权）"),
+    "validation": ("Validation metric", "验证指标"),
+    "step": ("optimiser step", "优化步数"),
+    "loss": ("loss", "损失"),
+    "best": ("best", "最佳"),
+    "ranking": ("ROC and precision-recall", "ROC 与精确率-召回率曲线"),
+    "ranking_note": (
+        "Bands are 95 % over groups. The ring marks the threshold chosen on validation.",
+        "色带为按组计算的 95 % 区间。圆环标出在验证集上选定的阈值。",
+    ),
+    "fpr": ("false positive rate", "假正率"),
+    "tpr": ("true positive rate", "真正率"),
+    "recall": ("recall", "召回率"),
+    "precision": ("precision", "精确率"),
+    "chosen": ("chosen threshold", "选定阈值"),
+    "confusion": ("Confusion at the chosen threshold", "选定阈值下的混淆矩阵"),
+    "confusion_note": (
+        "Frames of the test split. The threshold was chosen on validation only:",
+        "测试集的帧。阈值仅在验证集上选定：",
+    ),
+    "actual_positive": ("anomalous", "实际异常"),
+    "actual_negative": ("normal", "实际正常"),
+    "said_positive": ("said anomalous", "判为异常"),
+    "said_negative": ("said normal", "判为正常"),
+    "of_row": ("of its row", "占该行"),
+    "gallery": ("Worst errors, beside random frames", "最严重的错误与随机帧对照"),
+    "worst misses": ("Worst misses", "最严重的漏报"),
+    "worst false alarms": ("Worst false alarms", "最严重的误报"),
+    "random frames": ("Random frames", "随机帧"),
+    "gallery_note": (
+        "Random frames stand beside the errors so that nobody has to trust a hand-picked example.",
+        "错误旁边列出随机帧，以免只看挑选过的例子。",
+    ),
+    "label": ("label", "标签"),
+    "score": ("score", "得分"),
+    "anomalous": ("anomalous", "异常"),
+    "normal": ("normal", "正常"),
+    "no_picture": ("The picture is missing or cannot be read.", "图片缺失或无法读取。"),
+    "camera": ("camera", "相机"),
+    "from_above": ("points from above", "点云俯视图"),
+    "controls": ("Controls", "对照实验"),
+    "controls_mean": (
+        "Runs that must fail for the claim to hold.",
+        "若结论成立，这些运行必须失败。",
+    ),
+    "null": ("Held-out predictions against exchanged labels", "留出预测与交换标签的比较"),
+    "permutations": ("permutations", "置换次数"),
+    "observed": ("observed", "实际观测"),
+    "exchanged": ("labels exchanged\nbetween groups", "组间交换标签"),
+    "same_budget": ("Against runs that cannot have learned", "与不可能学到内容的运行比较"),
+    "true_run": ("true labels,\nsame budget", "真实标签，\n相同预算"),
+    "permuted": ("permuted labels", "置换标签"),
+    "reinitialised": ("untrained\n(re-initialised)", "未训练\n（重新初始化）"),
+    "this_run": ("this run", "本次运行"),
+    # Cards
+    "data_card": ("Data card", "数据卡"),
+    "model_card": ("Model card", "模型卡"),
+    "format": ("Format", "格式"),
+    "licence": ("Licence", "许可证"),
+    "commercial_use": ("Commercial use", "商业用途"),
+    "split": ("Split", "划分"),
+    "frames": ("Frames", "帧数"),
+    "negatives": ("Negatives", "负样本数"),
+    "unknown": ("Unknown", "未知"),
+    "classes": ("Classes", "类别"),
+    "dropped": ("Skipped files", "跳过的文件"),
+    "file": ("File", "文件"),
+    "task": ("Task", "任务"),
+    "parameters": ("Parameters", "参数量"),
+    "size_mb": ("Size, MB", "大小（MB）"),
+    "latency_ms": ("Latency of one sample, ms", "单样本延迟（ms）"),
+    "checkpoint": ("Checkpoint", "检查点"),
+    "epoch": ("Epoch", "轮次"),
+    "sha256": ("SHA-256", "SHA-256"),
+    "looks": ("Looks at the test split", "查看测试集的次数"),
+    "intended_use": ("Intended use", "预期用途"),
+    "intended_words": (
+        "Research on data like the data described above. Not for safety decisions, and not beyond the claim judged "
+        "here.",
+        "用于与上述数据相似的数据上的研究。不得用于安全决策，也不得超出此处判定的结论范围。",
+    ),
+    "limits": ("Limits", "局限"),
+    "limits_words": (
+        "One run says nothing about other seeds, other sensors or other places. Groups, not frames, are what the "
+        "intervals count.",
+        "单次运行不能说明其他随机种子、其他传感器或其他地点的情况。区间以组而非帧为单位。",
+    ),
+    "recipe": ("Recipe", "训练配方"),
+    "environment": ("Environment", "环境"),
+    "packages": ("Packages", "软件包"),
+    "reproduce": ("How to reproduce", "如何复现"),
+    "reproduce_note": (
+        "The recipe holds every option in full; the numbers on this page are read from the files of the run folder.",
+        "训练配方包含全部选项；本页的数字均读自运行目录中的文件。",
+    ),
+    "audited_file": ("Audited file", "被审计的文件"),
+    "foreign_note": (
+        "The file was written by another program. The verdict says what the file itself shows, and no more.",
+        "该文件由其他程序生成。结论只说明文件本身所展示的内容。",
+    ),
+}
+
+
+def say(key: str, language: Language = "en") -> str:
+    """The words for ``key``; a key without an entry is its own word (metric and check names)."""
+    pair = WORDS.get(key)
+    return key if pair is None else pair[LANGUAGES.index(language)]
+
+
+def pair(key: str) -> tuple[str, str]:
+    """English and Chinese."""
+    return WORDS[key]
+
+
+def both(key: str) -> Markup:
+    """Both languages as HTML; the page's style shows one of them."""
+    english, chinese = WORDS[key]
+    return Markup('<span lang="en">{}</span><span lang="zh">{}</span>').format(english, chinese)
+
+
+def check_language(language: str) -> Language:
+    """The language, or an error that names those there are."""
+    for known in LANGUAGES:
+        if language == known:
+            return known
+    raise UsageError(f"no language '{language}'", expected=" or ".join(LANGUAGES), found=language)
