@@ -62,7 +62,7 @@ def _write_frame(folder: Path, scene: Scene, moment: Moment, options: DrivingOpt
     }
     for kind, image in images.items():
         _save_image(_file(folder, folder_name(kind, plan, options), number, "png"), image)
-    clouds = {"LIDAR": moment.lidar, "SEMANTIC-LIDAR": moment.semantic_lidar}
+    clouds: dict[str, NDArray[Any]] = {"LIDAR": moment.lidar, "SEMANTIC-LIDAR": moment.semantic_lidar}
     for kind, cloud in clouds.items():
         np.save(_file(folder, folder_name(kind, plan, options), number, "npy"), cloud)
     np.save(_file(folder, "VOXEL_GRID", number, "npy"), _voxels(moment, options))

@@ -130,9 +130,7 @@ def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
     return [kinds[place] for place in order]
 
 
-def _plan(
-    options: DrivingOptions, index: int, kind: str, visibility: str | None, phase: float
-) -> ScenarioPlan:
+def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None, phase: float) -> ScenarioPlan:
     random = stream(options, index, BACKGROUND)
     speed = float(random.uniform(0.5, 1.0))
     window = _alive(random, options.frames, phase)

@@ -7,6 +7,7 @@ world must not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,10 +81,9 @@ def lidar_grid(
 def cast(grid: RayGrid, boxes: Boxes) -> Hits:
     """The first thing each ray of ``grid`` meets among ``boxes`` and the ground."""
     distance, box = _ground(grid)
-    for index in range(len(boxes)):
-        window = _camera_window(grid, boxes, index) if grid.camera else _lidar_window(grid, boxes, index)
-        if window is not None:
-            _hit_box(grid, boxes, index, window, distance, box)
+    windows = _camera_windows(grid, boxes) if grid.camera else _lidar_windows(grid, boxes)
+    for index, window in windows:
+        _hit_box(grid, boxes, index, window, distance, box)
     missed = distance > grid.reach
     distance[missed] = np.inf
     box[missed] = SKY
@@ -127,70 +127,82 @@ def _hit_box(
     box[cells] = np.where(closer, index, box[cells])
 
 
-def _corners(boxes: Boxes, index: int) -> NDArray[np.float64]:
-    cosine, sine = np.cos(boxes.yaw[index]), np.sin(boxes.yaw[index])
-    hx, hy, hz = boxes.half[index]
-    local = np.array([(sx * hx, sy * hy, sz * hz) for sx in (-1, 1) for sy in (-1, 1) for sz in (-1, 1)])
-    x = cosine * local[:, 0] - sine * local[:, 1]
-    y = sine * local[:, 0] + cosine * local[:, 1]
-    return np.stack([x, y, local[:, 2]], axis=1) + boxes.centre[index]
+def _corners(boxes: Boxes) -> NDArray[np.float64]:
+    """(B, 8, 3) corners in metres."""
+    signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+    local = boxes.half[:, None, :] * signs
+    cosine, sine = np.cos(boxes.yaw)[:, None], np.sin(boxes.yaw)[:, None]
+    x = cosine * local[..., 0] - sine * local[..., 1]
+    y = sine * local[..., 0] + cosine * local[..., 1]
+    return np.stack([x, y, local[..., 2]], axis=-1) + boxes.centre[:, None, :]
 
 
-def _camera_window(grid: RayGrid, boxes: Boxes, index: int) -> Window | None:
-    corners = _corners(boxes, index)
+def _camera_windows(grid: RayGrid, boxes: Boxes) -> Iterator[tuple[int, Window]]:
+    """The pixels that each box can cover; boxes behind the camera have none."""
+    corners = _corners(boxes)
     height, width = grid.directions.shape[:2]
-    if corners[:, 0].max() < 0.05:
-        return None
-    if corners[:, 0].min() < 0.05:  # crosses the image plane: its projection has no bounds
-        return np.arange(height), np.arange(width)
-    focal, row, column = grid.scale
-    columns = column - focal * corners[:, 1] / corners[:, 0]
-    rows = row - focal * corners[:, 2] / corners[:, 0]
-    inside = _clipped(rows, height), _clipped(columns, width)
-    return inside if len(inside[0]) and len(inside[1]) else None
+    focal, middle_row, middle_column = grid.scale
+    ahead = corners[..., 0].min(axis=1) >= 0.05
+    behind = corners[..., 0].max(axis=1) < 0.05
+    depth = np.where(ahead[:, None], corners[..., 0], 1.0)
+    rows = _bounds(middle_row - focal * corners[..., 2] / depth, height)
+    columns = _bounds(middle_column - focal * corners[..., 1] / depth, width)
+    rows[~ahead], columns[~ahead] = (0, height), (0, width)  # crosses the image plane: no bounds
+    seen = ~behind & (rows[:, 0] < rows[:, 1]) & (columns[:, 0] < columns[:, 1])
+    for index in np.flatnonzero(seen):
+        yield int(index), (np.arange(*rows[index]), np.arange(*columns[index]))
 
 
-def _clipped(positions: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    first = int(np.clip(np.floor(positions.min()) - 1, 0, size))
-    last = int(np.clip(np.ceil(positions.max()) + 1, 0, size))
-    return np.arange(first, last)
-
-
-def _lidar_window(grid: RayGrid, boxes: Boxes, index: int) -> Window | None:
-    corners = _corners(boxes, index)
+def _lidar_windows(grid: RayGrid, boxes: Boxes) -> Iterator[tuple[int, Window]]:
+    """The rays that can meet each box: its rows by elevation, its columns by azimuth."""
+    corners = _corners(boxes)
     channels, steps = grid.directions.shape[:2]
-    nearest, farthest = _ground_distances(boxes, index, corners)
-    if nearest > grid.reach:
-        return None
-    rows = _elevation_rows(grid, corners, nearest, farthest, channels)
-    if len(rows) == 0:
-        return None
-    if nearest < 0.3:  # around the sensor: any azimuth may meet it
-        return rows, np.arange(steps)
-    azimuths = np.arctan2(corners[:, 1], corners[:, 0])
-    middle = np.arctan2(boxes.centre[index, 1], boxes.centre[index, 0])
-    spread = (azimuths - middle + np.pi) % (2 * np.pi) - np.pi
-    if spread.max() - spread.min() > np.pi:
-        return rows, np.arange(steps)
-    first = np.floor((grid.start - middle - spread.max()) / grid.scale[2]) - 1
-    last = np.ceil((grid.start - middle - spread.min()) / grid.scale[2]) + 1
-    columns = np.arange(int(first), int(last) + 1)
-    return rows, (columns % steps if len(columns) < steps else np.arange(steps))
+    nearest = _nearest_on_ground(boxes)
+    rows = _elevation_rows(grid, corners, nearest, channels)
+    first, last = _azimuth_columns(grid, boxes, corners, nearest, steps)
+    seen = (nearest <= grid.reach) & (rows[:, 0] < rows[:, 1])
+    for index in np.flatnonzero(seen):
+        columns = np.arange(first[index], last[index] + 1) % steps
+        yield int(index), (np.arange(*rows[index]), columns)
 
 
-def _ground_distances(boxes: Boxes, index: int, corners: NDArray[np.float64]) -> tuple[float, float]:
-    cosine, sine = np.cos(boxes.yaw[index]), np.sin(boxes.yaw[index])
-    x, y, _ = boxes.centre[index]
-    local = np.array([cosine * x + sine * y, cosine * y - sine * x])
-    outside = np.maximum(np.abs(local) - boxes.half[index, :2], 0.0)
-    return float(np.hypot(*outside)), float(np.hypot(corners[:, 0], corners[:, 1]).max())
+def _azimuth_columns(
+    grid: RayGrid, boxes: Boxes, corners: NDArray[np.float64], nearest: NDArray[np.float64], steps: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(B,) first and last column, not yet wrapped; all columns where the box stands around the sensor."""
+    middle = np.arctan2(boxes.centre[:, 1], boxes.centre[:, 0])
+    azimuths = np.arctan2(corners[..., 1], corners[..., 0])
+    spread = (azimuths - middle[:, None] + np.pi) % (2 * np.pi) - np.pi
+    first = np.floor((grid.start - middle - spread.max(axis=1)) / grid.scale[2]) - 1
+    last = np.ceil((grid.start - middle - spread.min(axis=1)) / grid.scale[2]) + 1
+    around = (nearest < 0.3) | (spread.max(axis=1) - spread.min(axis=1) > np.pi) | (last - first >= steps - 1)
+    return np.where(around, 0, first).astype(np.int64), np.where(around, steps - 1, last).astype(np.int64)
+
+
+def _nearest_on_ground(boxes: Boxes) -> NDArray[np.float64]:
+    """(B,) least horizontal distance from the sensor to each box."""
+    cosine, sine = np.cos(boxes.yaw), np.sin(boxes.yaw)
+    x, y = boxes.centre[:, 0], boxes.centre[:, 1]
+    local = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=1)
+    outside = np.maximum(np.abs(local) - boxes.half[:, :2], 0.0)
+    return np.hypot(outside[:, 0], outside[:, 1])
 
 
 def _elevation_rows(
-    grid: RayGrid, corners: NDArray[np.float64], nearest: float, farthest: float, channels: int
+    grid: RayGrid, corners: NDArray[np.float64], nearest: NDArray[np.float64], channels: int
 ) -> NDArray[np.int64]:
-    top, bottom = corners[:, 2].max(), corners[:, 2].min()
-    highest = np.arctan2(top, max(nearest, 1e-6) if top > 0 else farthest)
-    lowest = np.arctan2(bottom, max(nearest, 1e-6) if bottom < 0 else farthest)
+    """(B, 2) first row and the row after the last: an edge above the sensor looks highest where it is nearest."""
+    farthest = np.hypot(corners[..., 0], corners[..., 1]).max(axis=1)
+    close = np.maximum(nearest, 1e-6)
+    top, bottom = corners[..., 2].max(axis=1), corners[..., 2].min(axis=1)
+    highest = np.arctan2(top, np.where(top > 0, close, farthest))
+    lowest = np.arctan2(bottom, np.where(bottom < 0, close, farthest))
     upper, step, _ = grid.scale
-    return _clipped(np.array([(upper - highest) / step, (upper - lowest) / step]), channels)
+    return _bounds(np.stack([(upper - highest) / step, (upper - lowest) / step], axis=1), channels)
+
+
+def _bounds(positions: NDArray[np.float64], size: int) -> NDArray[np.int64]:
+    """(B, 2) first cell and the cell after the last that (B, P) positions span, a cell wider on each side."""
+    first = np.floor(positions.min(axis=1)) - 1
+    last = np.ceil(positions.max(axis=1)) + 1
+    return np.clip(np.stack([first, last], axis=1), 0, size).astype(np.int64)

@@ -128,7 +128,7 @@ class BoxBuilder:
         return Boxes(**{name: self._column(name, dtype, width) for name, (dtype, width) in _COLUMNS.items()})
 
     def _column(self, name: str, dtype: type, width: int) -> NDArray[Any]:
-        values = np.array([row[name] for row in self.rows], dtype=dtype)
+        values: NDArray[Any] = np.array([row[name] for row in self.rows], dtype=dtype)
         return values.reshape((len(self.rows), width) if width else (len(self.rows),))
 
 

@@ -6,6 +6,8 @@ oncoming lane to 5.25, parking to 7.7, pavement to 10.7; beyond them terrain and
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from veritrain.worlds.options import DrivingOptions
@@ -82,8 +84,8 @@ def add_car(
     length, width, height = size
     moves = (velocity, 0.0, 0.0)
     turned = np.cos(yaw), np.sin(yaw)
-    common = {"semantic": semantic, "yaw": yaw, "velocity": moves, "instance": instance}
-    seen = {"camera": camera, "lidar": lidar}
+    common: dict[str, Any] = {"semantic": semantic, "yaw": yaw, "velocity": moves, "instance": instance}
+    seen: dict[str, Any] = {"camera": camera, "lidar": lidar}
     builder.add(
         centre=(x, y, 0.22 + 0.3 * height),
         half=(length / 2, width / 2, 0.3 * height),
@@ -234,7 +236,7 @@ def _add_people(builder: BoxBuilder, random: np.random.Generator) -> None:
         x, pace = float(random.uniform(-5, 45)), float(random.choice([-0.13, 0.0, 0.13]))
         colour = CLOTHES[int(random.integers(len(CLOTHES)))]
         instance, tall = builder.new_object(), float(random.uniform(0.9, 1.05))
-        person = {"semantic": 112, "velocity": (pace, 0.0, 0.0), "instance": instance}
+        person: dict[str, Any] = {"semantic": 112, "velocity": (pace, 0.0, 0.0), "instance": instance}
         builder.add(centre=(x, y, 0.42 * tall), half=(0.16, 0.2, 0.42 * tall), colour=(45, 45, 60), **person)
         builder.add(centre=(x, y, 1.14 * tall), half=(0.18, 0.27, 0.3 * tall), colour=colour, **person)
         builder.add(centre=(x, y, 1.58 * tall), half=(0.12, 0.12, 0.14 * tall), colour=(190, 150, 125), **person)

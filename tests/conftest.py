@@ -1,0 +1,26 @@
+"""A small driving world, made once for all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from veritrain.worlds.driving import DrivingWorld
+from veritrain.worlds.options import DrivingOptions
+
+SMALL = DrivingOptions(scenarios=12, frames=4, height=64, width=96, seed=3)
+
+
+@pytest.fixture(scope="session")
+def small_options() -> DrivingOptions:
+    """What ``small_world`` was made with: 12 scenarios x 4 frames at 64 x 96."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory) -> Path:
+    """A driving world to read only; copy it before changing a file."""
+    out = tmp_path_factory.mktemp("driving") / "world"
+    DrivingWorld(SMALL).write(out)
+    return out

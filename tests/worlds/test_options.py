@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from veritrain.errors import ConfigError
+from veritrain.worlds.options import DrivingOptions
+
+
+def test_rays_follow_from_points_per_second_as_in_carla():
+    default, official = DrivingOptions(), DrivingOptions(density="official")
+    assert (default.channels, default.azimuth_steps) == (64, 180)
+    assert (official.channels, official.azimuth_steps) == (64, 1563)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scenarios": 0}, {"frames": -1}, {"height": 4}, {"seed": -1}, {"frames": 1.5}, {"frames": True}]
+)
+def test_values_out_of_range_are_refused_by_name(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        DrivingOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "typo", "meant"),
+    [("density", "oficial", "official"), ("variant", "heldout", "held_out"), ("voxels_from", "unions", "union")],
+)
+def test_a_typo_is_answered_with_the_word_that_was_meant(name, typo, meant):
+    with pytest.raises(ConfigError) as caught:
+        DrivingOptions(**{name: typo})
+    assert meant in str(caught.value)
+
+
+def test_options_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DrivingOptions().seed = 3  # type: ignore[misc]
