@@ -100,23 +100,29 @@ def read_log(record: RunRecord) -> list[Reading]:
     series = [one for one in [*held_out(series_of(record)), *summarised(record)] if one.base in FAMILIES]
     enough = [one for one in series if len(one.points) >= MIN_EVALUATIONS]
     main = [one for one in enough if "/" not in one.name] or enough
-    level = majority_of(record)
-    return [judge_series(one, level if one.base == "accuracy" else None) for one in main]
+    told = {"accuracy": majority_of(record), "miou": constant_miou(record)}
+    completed = epochs_done(record) >= LONG_RUN
+    return [judge_series(one, told.get(one.base), completed=completed) for one in main]
 
 
-def judge_series(series: Series, majority: float | None = None) -> Reading:
-    """The rule for one series. ``majority`` is the accuracy of always naming the largest class, when the file tells it."""
+def judge_series(series: Series, told: float | None = None, *, completed: bool = False) -> Reading:
+    """The rule for one series.
+
+    Args:
+        told: the score of the best constant answer, when the file tells it and the family has no level of its own.
+        completed: the file says that a long training was completed, however few evaluations it prints.
+    """
     family = FAMILIES[series.base]
     constant = _constant_at_chance(series)
     if constant is not None:
         return constant
-    trivial = majority if family.trivial is None else family.trivial
+    trivial = told if family.trivial is None else family.trivial
     if trivial is None:
         return _against_first(series, family)
-    return _against_known(series, family, trivial)
+    return _against_known(series, family, trivial, completed=completed)
 
 
-def _against_known(series: Series, family: Family, trivial: float) -> Reading:
+def _against_known(series: Series, family: Family, trivial: float, *, completed: bool) -> Reading:
     sign = 1.0 if family.higher else -1.0
     settled = series.settled()
     bound = trivial + sign * family.effect
@@ -126,10 +132,10 @@ def _against_known(series: Series, family: Family, trivial: float) -> Reading:
             f"clearly {'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least {family.effect:g}"
         )
         return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence)
-    if _never_left(series, family, sign):
+    if _never_left(series, family, sign, completed=completed):
         sentence = (
-            f"{series.place_name()} never leaves the trivial level {trivial:g}: its best of {len(series.points)} evaluations "
-            f"is {_best(series, sign):.3g} and it settles at {settled:.3g}"
+            f"{series.place_name()} stays at the trivial level {trivial:g}: the best of {len(series.points)} evaluations "
+            f"is {_best(series, sign):.3g}, it settles at {settled:.3g}, and {bound:.3g} is the least that counts"
         )
         return Reading(word="trivial", series=series, value=settled, bound=bound, sentence=sentence)
     sentence = f"{series.place_name()} settles at {settled:.3g}, not clearly beyond {bound:.3g} (trivial {trivial:.3g})"
@@ -140,14 +146,14 @@ def _best(series: Series, sign: float) -> float:
     return sign * max(sign * value for value in series.values)
 
 
-def _never_left(series: Series, family: Family, sign: float) -> bool:
+def _never_left(series: Series, family: Family, sign: float, *, completed: bool) -> bool:
     """A long run whose every evaluation stays at the trivial level, or one that ends pinned there and never left it far."""
-    if family.never_left is None or len(series.points) < LONG_RUN:
+    if family.never_left is None or (len(series.points) < LONG_RUN and not completed):
         return False
     trivial = family.trivial or 0.0
     best = _best(series, sign)
     if sign * (best - family.never_left) < 0:
-        return not _rising(series, sign)
+        return completed or not _rising(series, sign)
     pinned = sum(value == trivial for value in series.values[-LONG_RUN:])
     return pinned == LONG_RUN and sign * (best - trivial) < family.effect
 
@@ -187,7 +193,8 @@ def _verb(sign: float) -> str:
 def _one_jump_to_flat(series: Series) -> bool:
     """A majority predictor jumps once and then prints the same number for ever."""
     tail = series.values[len(series.values) // 2 :]
-    return len(series.points) >= FLAT_EVALUATIONS and len(set(tail)) == 1 and tail[0] < 0.9
+    flat = len(series.points) >= FLAT_EVALUATIONS and len(set(tail)) == 1 and tail[0] < 0.9
+    return flat and series.base == "accuracy"
 
 
 def _constant_at_chance(series: Series) -> Reading | None:
@@ -231,6 +238,17 @@ def majority_of(record: RunRecord) -> float | None:
         return max(found)
     told = [s.values["majority"] for s in record.statements if s.kind == "prevalence" and "majority" in s.values]
     return max(told) if told else None
+
+
+def constant_miou(record: RunRecord) -> float | None:
+    """One answer everywhere scores at most 1/C in mean IoU, when the file tells the number of classes C."""
+    told = [s.values["classes"] for s in record.statements if s.kind == "classes" and s.values["classes"] >= 2]
+    return 1.0 / min(told) if told else None
+
+
+def epochs_done(record: RunRecord) -> float:
+    """Epochs that the file says were completed, 0 when it says nothing."""
+    return max((s.values["epochs"] for s in record.statements if s.kind == "epochs_done"), default=0.0)
 
 
 def upper_share(correct: float, n: float) -> float:

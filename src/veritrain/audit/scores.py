@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from veritrain.audit.bare_log import MIN_SAMPLES, Confusion, Reading, beaten, confusions_of, read_log, upper_share
+from veritrain.audit.bare_log import (
+    FAMILIES,
+    FLAT_EVALUATIONS,
+    MIN_SAMPLES,
+    Confusion,
+    Reading,
+    beaten,
+    confusions_of,
+    read_log,
+    upper_share,
+)
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
-from veritrain.record import Evidence, RunRecord
+from veritrain.audit.series import HELD_OUT, NOT_SCORES, Series, held_out, series_of
+from veritrain.record import Evidence, Row, RunRecord
 
 SMALL_EFFECT = 0.02
 """A gain in accuracy that no one would train a network for."""
@@ -70,7 +81,7 @@ def _at_majority(matrices: Sequence[Confusion]) -> Finding | None:
 def _bare(record: RunRecord) -> Finding:
     readings = read_log(record)
     if not readings:
-        return failed(
+        return _all_zero(record) or failed(
             "there are not three evaluations of a held-out score with their place in training",
             value=0,
             bound=3,
@@ -84,6 +95,22 @@ def _bare(record: RunRecord) -> Finding:
     if above and not doubt:
         return _finding_of(passed, above[0], None)
     return _finding_of(failed, (doubt or readings)[0], "unproves")
+
+
+def _all_zero(record: RunRecord) -> Finding | None:
+    """A detector whose every printed average precision is 0 has found nothing at any threshold."""
+    rows = [row for row in record.rows if row.name.partition("/")[0] in ("map", "map_50", "map_75") and row.split in HELD_OUT]
+    printed = [row for row in rows if row.value is not None and row.half_ulp > 0]
+    names = {(row.name, row.raw) for row in printed}
+    if len(names) < 2 or any(row.value for row in rows):
+        return None
+    return failed(
+        f"every mean average precision in the file is printed as 0 ({len(names)} of them, the first on line {printed[0].line})",
+        value=0.0,
+        bound=FAMILIES["map_50"].effect,
+        evidence=tuple(Citation(file=row.file, line=row.line) for row in printed[:5]),
+        to_settle="score the labels themselves as predictions: they must reach 1.0, else the metric is at fault",
+    )
 
 
 def _f1_stays(readings: Sequence[Reading]) -> list[Reading]:
@@ -101,3 +128,175 @@ def _finding_of(make: object, reading: Reading, on_fail: OnFail | None) -> Findi
         on_fail=on_fail,
         to_settle="" if status is passed else _SCORE_AGAIN,
     )
+
+
+def beats_trivial(record: RunRecord) -> bool:
+    """What other checks ask: is there a held-out score above the trivial level."""
+    return BeatsTrivial().judge(record, record.evidence).status == "pass"
+
+
+def held_out_rows(record: RunRecord) -> list[Row]:
+    """Every held-out score in the file, placed in training or not."""
+    bases = ((row, row.name.removeprefix("best/").removeprefix("first/").partition("/")[0]) for row in record.rows)
+    return [row for row, base in bases if row.split in HELD_OUT and base in FAMILIES and base not in NOT_SCORES]
+
+
+class HeldOutSignalExists:
+    """Some score was measured on data that was not trained on."""
+
+    id = "T15"
+    name = "held_out_signal_exists"
+    subject = "scores"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return passed("the run was evaluated") if record.results else not_run("the run has no results.json yet")
+        rows = held_out_rows(record)
+        if rows:
+            return passed(f"{len(rows)} held-out scores, the first on line {rows[0].line}", value=len(rows), bound=1)
+        seen = sorted({row.name for row in record.rows if row.name.partition("/")[0] == "loss"})
+        what = f"only losses ({', '.join(seen[:4])})" if seen else "no loss and no score"
+        return failed(
+            f"the file holds no score on held-out data: {what}",
+            value=0,
+            bound=1,
+            on_fail="unproves",
+            to_settle=_SCORE_AGAIN,
+        )
+
+
+class MetricMoves:
+    """The held-out score is not one number for the whole run."""
+
+    id = "T11"
+    name = "metric_moves"
+    subject = "scores"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        main = [one for one in held_out(series_of(record)) if "/" not in one.name and len(one.points) >= FLAT_EVALUATIONS]
+        if not main:
+            return not_run("no held-out score with at least 5 evaluations")
+        flat = [one for one in main if len(set(one.values)) == 1 and not _known_above(one)]
+        if not flat:
+            return passed("the held-out scores move")
+        one = flat[0]
+        return failed(
+            f"{one.place_name()} is {one.first:.6g} in all {len(one.points)} evaluations",
+            value=one.first,
+            bound=one.first,
+            evidence=one.cite(),
+            to_settle="print the predicted classes of one batch at two epochs; if they are equal, the outputs do not move",
+        )
+
+
+def _known_above(series: Series) -> bool:
+    """Flat at a value that is clearly above a known trivial level is a plateau, not a frozen metric."""
+    family = FAMILIES.get(series.base)
+    if family is None or family.trivial is None:
+        return False
+    return (series.first - family.trivial) * (1 if family.higher else -1) > family.effect
+
+
+class NotTooGoodTooEarly:
+    """The held-out score is not near perfect from the first evaluation on."""
+
+    id = "T12"
+    name = "not_too_good_too_early"
+    subject = "scores"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        series = [one for one in held_out(series_of(record)) if one.base in ("accuracy", "auroc", "f1", "map_50")]
+        early = [one for one in series if one.first >= 0.99]
+        if not series:
+            return not_run("no held-out score with its place in training")
+        if not early:
+            return passed("no held-out score is near perfect at the first evaluation")
+        return failed(
+            f"{early[0].place_name()} is already {early[0].first:.4g} at the first evaluation (line {early[0].points[0].line})",
+            value=early[0].first,
+            bound=0.99,
+            evidence=early[0].cite(early[0].points[0]),
+            to_settle="compare the content and the groups of training and held-out data; score one-feature predictors",
+        )
+
+
+class ValNotAboveTrain:
+    """The held-out score is not far above the training score."""
+
+    id = "T13"
+    name = "val_not_above_train"
+    subject = "scores"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        pairs = _train_and_val(record)
+        if not pairs:
+            return not_run("no score is given for training and held-out data at the same places")
+        for train, val in pairs:
+            gaps = [b.value - a.value for a, b in zip(train.points, val.points, strict=False)]
+            if len(gaps) >= 3 and min(gaps[:3]) > 0 and max(gaps) > 0.05:
+                worst = gaps.index(max(gaps))
+                return failed(
+                    f"{val.place_name()} is above the training score by up to {max(gaps):.3f} (line {val.points[worst].line})",
+                    value=max(gaps),
+                    bound=0.05,
+                    evidence=val.cite(val.points[worst]),
+                    to_settle="score the training data in evaluation mode without augmentation",
+                )
+        return passed("held-out scores are not far above training scores")
+
+
+def _train_and_val(record: RunRecord) -> list[tuple[Series, Series]]:
+    every = series_of(record)
+    train = {(one.run, one.name): one for one in every if one.split == "train"}
+    scored = [one for one in held_out(every) if (one.run, one.name) in train]
+    return [(train[(one.run, one.name)], one) for one in scored if len(train[(one.run, one.name)].points) == len(one.points)]
+
+
+class NoLateOverfit:
+    """The held-out loss does not climb while the training loss falls."""
+
+    id = "T14"
+    name = "no_late_overfit"
+    subject = "scores"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        losses = [one for one in series_of(record) if one.name == "loss" and one.split in HELD_OUT and len(one.points) >= 5]
+        if not losses:
+            return not_run("no held-out loss with at least 5 evaluations")
+        for one in losses:
+            best = min(one.points, key=lambda point: point.value)
+            if best.value > 0 and one.settled() > 1.2 * best.value:
+                return failed(
+                    f"{one.place_name()} ends at {one.settled():.4g}, {one.settled() / best.value:.2f} times its best {best.value:.4g} "
+                    f"(line {best.line})",
+                    value=one.settled(),
+                    bound=1.2 * best.value,
+                    evidence=one.cite(best, one.points[-1]),
+                    to_settle="evaluate the checkpoint of the best epoch on the test split",
+                )
+        return passed("held-out losses end near their best")

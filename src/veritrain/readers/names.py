@@ -18,6 +18,7 @@ _BEST = frozenset("best 最佳 最高 最好 最优 highest max 最大 最低 lo
 _FIRST = frozenset("initial 初始 start starting 起始".split())
 
 _ALIASES = {
+    "loss/giou": "giou",
     "loss": "loss losses 损失 損失 损失值 totalloss lossis",
     "accuracy": "accuracy acc top1 acc1 acc@1 prec@1 prec1 top1acc top1accuracy accuracytop1 accuracy1 categoricalaccuracy "
     "binaryaccuracy sparsecategoricalaccuracy pixelacc pixelaccuracy oa 准确率 準確率 准确度 準確度 正确率 正確率 精度 acurácia "
@@ -112,8 +113,9 @@ def counter(raw: str) -> str | None:
 
 def split_word(text: str) -> str | None:
     """The split that a header such as ``验证损失:`` or ``### Validation Metrics`` speaks of."""
-    split, _ = _take_split(_tokens(text), text)
-    return split
+    tokens = _tokens(text)
+    told = [split for words, split in ((TRAIN, "train"), (VAL, "val"), (TEST, "test")) if any(token in words for token in tokens)]
+    return told[0] if len(told) == 1 else None
 
 
 def _tokens(text: str) -> list[str]:

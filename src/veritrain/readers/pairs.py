@@ -20,7 +20,7 @@ _SPACED = re.compile(
 )
 _METER = re.compile(r"\s*\(\s*(\d*\.\d+(?:[eE][-+]?\d+)?)\s*\)")
 _ARROW = re.compile(r"\s*(?:→|->|=>|~|降至|升至|[\-–—]\s*\d)")
-_COUNT = re.compile(r"\s*/\s*\d|\s*(?:seconds?|secs?|s|ms|min|minutes?|hours?|h|MB|GB|KB|M|K|it/s|epochs?|张|張|个|轮|輪|秒|分|倍|x)(?![A-Za-z])")
+_COUNT = re.compile(r"\s*/\s*\d|\s*(?:seconds?|secs?|s|ms|min|minutes?|hours?|h|MB|GB|KB|M|K|it/s|epochs?|张|張|个|轮|輪|秒|分|倍|x)(?![A-Za-z])|\s*[*+](?!\*)")
 _INLINE_EPOCH = re.compile(r"^[^()\n]{0,3}\(\s*(?:at |in |第)?\s*(?:epoch|轮|輪)?\s*[:#]?\s*(\d+)\s*(?:轮|輪|epoch)?\s*[,)]", re.IGNORECASE)
 _DICT = re.compile(r"^\s*\{\s*'")
 _NOT_VALUES = re.compile(

@@ -9,7 +9,7 @@ from veritrain.readers.lines import Line
 from veritrain.readers.names import split_word
 
 _EPOCH = re.compile(
-    r"(?i)(?<![A-Za-z_])(?P<word>epoch|ep|轮次|第)\s*(?:no\.?|number|num|#)?\s*[:=\[(#|]*\s*(?P<now>\d+(?:\.\d+)?)\s*\]?"
+    r"(?i)(?<![A-Za-z_])(?P<word>epoch|ep|轮次|第)\s*(?:no\.?|number|num|#)?[\s:=\[(#|]*(?P<now>\d+(?:\.\d+)?)\s*\]?"
     r"(?:\s*(?:/|of|/\s*\[)\s*(?P<all>\d+))?\s*[\])]?(?P<wheel>\s*[轮輪])?"
 )
 _COUNTER = re.compile(r"(?i)[\[(]?\b(?:batch|iter|iteration|step)\b\s*[:=]?\s*\[?\s*(?P<now>\d+)(?:\s*/\s*\d+)?\s*\]?\)?,?")

@@ -23,10 +23,15 @@ from veritrain.record import Remark, RunRecord, Statement
 MOST_OF_A_KIND = 60
 _FENCE = re.compile(r"^\s*```\s*(\w*)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*)")
-_CODE = frozenset({"python", "py", "bash", "sh", "shell", "cpp", "c", "diff", "powershell"})
-_GUESS = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|next steps?|下一步|改进|方案|参考|示例")
+_CODE = frozenset({"python", "py", "cpp", "c", "diff", "javascript", "json"})
+_GUESS = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|next steps?|下一步|后续|後續")
 _ESTIMATE = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected")
-_TERM_STOP = re.compile(r"(?i)time|用时|eta|speed|lr\b|rate|mem|score|epoch|step|fps|grad|剩余|best|最佳|学习|threshold|iou\b|acc|size|param|n\b")
+_TERM_STOP = re.compile(
+    r"(?i)time|用时|\beta\b|speed|\blr\b|rate|mem|score|epoch|step|\bfps\b|grad|剩余|best|最佳|学习|threshold|\biou\b|acc|size|param|\bn\b|"
+    r"初始|最终|稳定|平均|均值|\bmean\b|\bmin\b|\bmax\b|\bstd\b|weight|权重|value"
+)
+_CODE_LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*[\w.]+\(|def |class |import |from \w+ import|return\b|with |for .*:\s*$|if .*:\s*$|print\(|@)")
+_ABOUT_TRAIN = re.compile(r"(?i)train\w*\s+(?:metrics?|set|performance|accuracy|scores?)|训练集|訓練集|训练指标|訓練指標")
 _LOADED = re.compile(r"(?i)(?:加载|載入|load(?:ed|ing)?)[^\n]{0,40}?\b(train|val|test)\b[^\d\n]{0,10}(.*\d.*)")
 _VAL_LOADER = re.compile(r"(?i)(?:验证|驗證|val(?:idation)?)[^\n]{0,4}(?:集)?[^\n]{0,3}(?:加载器|加載器|data ?loader|loader)")
 
@@ -45,6 +50,8 @@ class TrainingText:
         self._table, self._columns = MarkdownTable(), ColumnTable()
         self._fence: str | None = None
         self._guessing: str | None = None
+        self._guess_level = 0
+        self._section_level = 0
         self._evaluations = 0
         self._loss_at: tuple[int, int, str | None] | None = None
         self._loaded: tuple[str, str] | None = None
@@ -59,7 +66,7 @@ class TrainingText:
         if crash is not None or self._crashes.inside or not line.text.strip():
             self._table.end()
             return
-        fence = _FENCE.match(line.text)
+        fence = _FENCE.match(line.said)
         if fence:
             self._fence = None if self._fence is not None else fence[1].lower()
             self._columns.end()
@@ -74,7 +81,7 @@ class TrainingText:
     def _read(self, line: Line) -> None:
         heading = _HEADING.match(line.text) if self._fence is None else None
         if heading:
-            self._open_section(heading[2])
+            self._open_section(heading[2], len(heading[1]))
         if self._fence is None or MarkdownTable.is_row(line.text):
             if MarkdownTable.is_row(line.text):
                 self._take_cells(line, self._table.feed(line.text, self._place.header or self._place.section))
@@ -84,15 +91,23 @@ class TrainingText:
         self._same_split(line)
         if self._take_table_line(line):
             return
-        self._take_pairs(line, is_heading=heading is not None)
+        if not _CODE_LINE.match(line.text):
+            self._take_pairs(line, is_heading=heading is not None)
 
-    def _open_section(self, title: str) -> None:
+    def _open_section(self, title: str, level: int) -> None:
+        """A heading sets the split, the epoch and whether numbers below are guesses; deeper headings inherit."""
         head = head_of_line(title)
         self._place.leave()
-        self._place.section = split_word(title)
+        split = split_word(title)
+        if split == "train" and not _ABOUT_TRAIN.search(title):
+            split = None
+        if split is not None or level <= self._section_level:
+            self._place.section, self._section_level = split, level
         self._place.epoch, self._place.planned = head.epoch, head.planned or self._place.planned
-        found = _GUESS.search(title)
-        self._guessing = None if found is None else ("estimate" if _ESTIMATE.search(title) else "target")
+        if _GUESS.search(title):
+            self._guessing, self._guess_level = ("estimate" if _ESTIMATE.search(title) else "target"), level
+        elif level <= self._guess_level:
+            self._guessing = None
 
     def _take_table_line(self, line: Line) -> bool:
         all_row = yolo_all(line.text)
@@ -272,7 +287,7 @@ def read_text(path: Path, kind: str) -> RunRecord:
 
 def speaks_of_training(head: str) -> bool:
     """At least two words that only a training log or report uses."""
-    words = r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|\bloss\b|损失|損失|accuracy|准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_"
+    words = r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|\bloss\b|损失|損失|accuracy|准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_|测试集|評估|评估|混淆|confusion|\bprecision\b|\brecall\b|\bF1\b|\bAUC"
     return len(list(_first(re.finditer(words, head), 2))) >= 2
 
 

@@ -46,6 +46,7 @@ _CLASS_COUNTS = re.compile(r"(?i)(?:类别分布|類別分佈|class (?:distribut
 _COUNTED = re.compile(r"[\w\u4e00-\u9fff'\"\- ]+?\s*[:=]\s*(\d+)(?![\d.]*%)")
 _ARROW = re.compile(rf"({NUMBER})\s*(%)?\s*(?:→|->|=>|降至|降到|下降到|升至|升到|提升到|上升到)\s*({NUMBER})\s*(%)?")
 _PERCENT = re.compile(rf"([-+]?)({NUMBER})\s*%")
+_CLASSES = re.compile(r"(?i)\b(?:num_?classes|number of classes)\b\s*[:=|]\s*(\d+)|(?:类别数量?|類別數量?)\s*[:=|]\s*(\d+)")
 _WEIGHTS = re.compile(r"(?:权重|權重|weight)[^\n%]{0,12}[-+]\s*[\d,]+(?:\.\d+)?\s*%", re.IGNORECASE)
 
 _REMARKS = (
@@ -80,6 +81,9 @@ def _numbers_in(text: str) -> Iterator[Said]:
     if total:
         kind = "epochs_done" if _DONE.search(text) else "epochs_stated"
         yield Said(kind=kind, values={"epochs": float(next(group for group in total.groups() if group))})
+    classes = _CLASSES.search(text)
+    if classes:
+        yield Said(kind="classes", values={"classes": float(classes[1] or classes[2])})
     chance = _CHANCE.search(text)
     if chance:
         share = _share(chance[1], chance[2])

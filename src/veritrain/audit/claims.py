@@ -1,0 +1,278 @@
+"""Checks of what a report claims against the numbers it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from veritrain.audit.bare_log import Confusion, confusions_of
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.audit.loss import vanished
+from veritrain.audit.scores import beats_trivial, held_out_rows
+from veritrain.record import Evidence, Row, RunRecord, Statement
+
+CLAIMS = ("success", "converged", "improvement")
+DIFFERENT_BY = 0.30
+"""Two accuracies of the same model on held-out data do not differ by this much."""
+NEAR_LINES = 15
+HIGH_ACCURACY, LOW_F1 = 0.80, 0.10
+PERCENT_OFF = 5.0
+
+
+def _said(record: RunRecord, *kinds: str) -> list[Statement]:
+    return [one for one in record.statements if one.kind in kinds]
+
+
+def _lines(file: str, lines: Iterable[int]) -> tuple[Citation, ...]:
+    return tuple(Citation(file=file, line=line) for line in dict.fromkeys(lines))
+
+
+class ClaimsSupported:
+    """What the report claims follows from the numbers it prints."""
+
+    id = "J13"
+    name = "claims_supported"
+    subject = "claims"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run("about reports and logs of other tools")
+        for rule in (_sold_a_vanished_loss, _two_accuracies, _matrix_misfits, _impossible, _sold_estimates, _percent_misfits, _best_after_end):
+            finding = rule(record)
+            if finding is not None:
+                return finding
+        return passed("no claim contradicts a number in the file")
+
+
+def _sold_a_vanished_loss(record: RunRecord) -> Finding | None:
+    found, claims = vanished(record), _said(record, *CLAIMS)
+    if found is None or not claims or held_out_rows(record):
+        return None
+    series, _ = found
+    claim = next((one for one in claims if one.kind == "converged"), claims[0])
+    estimates = _said(record, "estimate")
+    guess = f"; its other scores are estimates (line {estimates[0].line})" if estimates else ""
+    first = series.points[-1]
+    return failed(
+        f"'{claim.text[:60]}' (line {claim.line}) rests on a training loss printed as {first.value:g} (below {first.half_ulp:g}, line "
+        f"{first.line}) and on no held-out score{guess}: a loss that one constant output brings to 0 shows no learning",
+        value=first.value,
+        bound=first.half_ulp,
+        evidence=_lines(claim.file, [claim.line, first.line, *(one.line for one in estimates[:1])]),
+        to_settle="flip the labels of one batch and compare the loss; score AUROC and AP on a held-out split",
+    )
+
+
+def _two_accuracies(record: RunRecord) -> Finding | None:
+    """A classification report against the held-out accuracy that the same file states."""
+    reported = [row for row in record.rows if row.name == "accuracy/classification report" and row.value is not None]
+    stated = [row for row in record.rows if row.name == "accuracy" and row.split in ("val", "test") and row.value is not None]
+    if not reported or not stated:
+        return None
+    last = stated[-1]
+    gap = (reported[-1].value or 0.0) - (last.value or 0.0)
+    if abs(gap) <= DIFFERENT_BY:
+        return None
+    return failed(
+        f"the {last.split} accuracy is {last.value:.4f} on line {last.line} and {reported[-1].value:.4f} in the classification report "
+        f"on line {reported[-1].line}: one of them is not about held-out data",
+        value=gap,
+        bound=DIFFERENT_BY,
+        evidence=_lines(last.file, [last.line, reported[-1].line]),
+        to_settle="evaluate the checkpoint once on the test split and print both from the same predictions",
+    )
+
+
+def _matrix_misfits(record: RunRecord) -> Finding | None:
+    for matrix in confusions_of(record):
+        near = [
+            row
+            for row in record.rows
+            if row.name == "accuracy" and row.split != "train" and row.value is not None and abs(row.line - matrix.line) <= NEAR_LINES
+        ]
+        if near and all(_misfits(row, matrix) for row in near):
+            row = min(near, key=lambda one: abs(one.line - matrix.line))
+            return failed(
+                f"the confusion matrix on line {matrix.line} has {matrix.correct:g} of {matrix.n:g} right ({matrix.accuracy:.4f}), but "
+                f"the accuracy on line {row.line} is {row.value:.4f}",
+                value=row.value,
+                bound=round(matrix.accuracy, 6),
+                evidence=_lines(matrix.file, [matrix.line, row.line]),
+                to_settle="recompute both from the stored predictions",
+            )
+    return None
+
+
+def _misfits(row: Row, matrix: Confusion) -> bool:
+    return abs((row.value or 0.0) - matrix.accuracy) > max(0.01, 2 * row.half_ulp)
+
+
+def _impossible(record: RunRecord) -> Finding | None:
+    bounded = ("accuracy", "auroc", "map", "map_50", "f1", "precision", "recall", "miou", "dice", "ap")
+    for row in record.rows:
+        if row.name not in bounded or row.value is None or row.half_ulp == 0 or (row.epoch is None and row.step is None):
+            continue
+        if row.value > 1 + max(1e-6, 2 * row.half_ulp) or row.value < -1e-9:
+            return failed(
+                f"{row.raw} is {row.value:.4g} on line {row.line}, outside of 0 to 1",
+                value=row.value,
+                bound=1.0,
+                evidence=_lines(row.file, [row.line]),
+                to_settle="test the metric on predictions whose score is known",
+            )
+    return None
+
+
+def _sold_estimates(record: RunRecord) -> Finding | None:
+    estimates, wins = _said(record, "estimate"), _said(record, "improvement")
+    if held_out_rows(record) or not estimates:
+        return None
+    for guess in estimates:
+        for win in wins:
+            if 0 <= win.line - guess.line <= NEAR_LINES and "percent" in win.values:
+                return failed(
+                    f"'{win.text[:70]}' (line {win.line}) is concluded from numbers that the report calls estimates (line {guess.line}), "
+                    "and it holds no measured held-out score",
+                    evidence=_lines(guess.file, [guess.line, win.line]),
+                    on_fail="unproves",
+                    to_settle="measure both sides on the same held-out split",
+                )
+    return None
+
+
+def _percent_misfits(record: RunRecord) -> Finding | None:
+    for claim in _said(record, "improvement"):
+        values = claim.values
+        if not {"from", "to", "percent"} <= set(values) or values["from"] == 0 or values["to"] == 0:
+            continue
+        off = min(abs(values["percent"] - said) for said in _percentages(values["from"], values["to"], bool(values["in_percent"])))
+        if off > PERCENT_OFF + values["percent_half_ulp"]:
+            return failed(
+                f"'{claim.text[:80]}' (line {claim.line}): {values['from']:g} to {values['to']:g} is no change of {values['percent']:g} %",
+                value=values["percent"],
+                bound=round(100 * (values["to"] - values["from"]) / values["from"], 2),
+                evidence=_lines(claim.file, [claim.line]),
+                on_fail="notes" if beats_trivial(record) else "unproves",
+                to_settle="recompute the percentage from the two numbers",
+            )
+    return None
+
+
+def _percentages(first: float, last: float, in_percent: bool) -> Sequence[float]:
+    """Every way people express a change: relative to the start, to the end, in points, as a share that is left."""
+    points = abs(last - first) * (1 if in_percent else 100)
+    return (100 * abs(last - first) / abs(first), 100 * abs(last - first) / abs(last), points, 100 * last / first, 100 * first / last)
+
+
+def _best_after_end(record: RunRecord) -> Finding | None:
+    best = _said(record, "best_epoch")
+    planned = [one.values["epochs"] for one in _said(record, "epochs_stated", "epochs_done")]
+    seen = [row.epoch for row in record.rows if row.epoch is not None]
+    if not best or not planned:
+        return None
+    most = max([*planned, *seen])
+    late = [one for one in best if one.values["epoch"] > most]
+    if not late:
+        return None
+    return failed(
+        f"the best epoch is {late[0].values['epoch']:g} (line {late[0].line}) in a training of {most:g} epochs",
+        value=late[0].values["epoch"],
+        bound=most,
+        evidence=_lines(late[0].file, [late[0].line]),
+        on_fail="notes" if beats_trivial(record) else "unproves",
+        to_settle="say which run each number comes from",
+    )
+
+
+class AccuracyCarriesF1:
+    """A high accuracy is not bought by hardly ever naming the rarer answer."""
+
+    id = "J15"
+    name = "accuracy_carries_f1"
+    subject = "claims"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run("about reports and logs of other tools")
+        ran = False
+        for split in dict.fromkeys(row.split for row in record.rows if row.split != "train"):
+            last = {row.name: row for row in record.rows if row.split == split and row.value is not None}
+            if "accuracy" not in last or "f1" not in last:
+                continue
+            ran = True
+            finding = _hollow(last)
+            if finding is not None:
+                return finding
+        return passed("F1 is not near 0 where accuracy is high") if ran else not_run("accuracy and F1 are not given together")
+
+
+def _hollow(last: Mapping[str, Row]) -> Finding | None:
+    accuracy, f1, recall = last["accuracy"], last["f1"], last.get("recall")
+    high = (accuracy.value or 0.0) >= HIGH_ACCURACY and (f1.value or 0.0) <= LOW_F1
+    if not high or (recall is not None and (recall.value or 0.0) > LOW_F1):
+        return None
+    return failed(
+        f"accuracy {accuracy.value:.4f} (line {accuracy.line}) stands beside a mean F1 of {f1.value:.4f} (line {f1.line}): nearly every "
+        "positive is missed, which always answering 'no' also does",
+        value=f1.value,
+        bound=LOW_F1,
+        evidence=_lines(accuracy.file, [accuracy.line, f1.line]),
+        to_settle="report AP or F1 per class beside the prevalence of the class",
+    )
+
+
+class LossDefinitionReadsLabels:
+    """The loss that the report shows reads a label."""
+
+    id = "S13"
+    name = "loss_definition_reads_labels"
+    subject = "claims"
+    needs: tuple[str, ...] = ("statements",)
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        shown = _said(record, "loss_definition")
+        if not shown:
+            return not_run("no definition of a loss is shown")
+        return failed(
+            f"the loss on line {shown[0].line}, '{shown[0].text[:90]}', is made of one output alone: no label can change it",
+            evidence=_lines(shown[0].file, [one.line for one in shown]),
+            on_fail="notes" if beats_trivial(record) else "unproves",
+            to_settle="flip the labels of one batch and compare the loss (veritrain probe loss_under_flipped_labels)",
+        )
+
+
+class LabelDefinitionDeterministic:
+    """The labels that the report shows are not drawn at random."""
+
+    id = "D20"
+    name = "label_definition_deterministic"
+    subject = "claims"
+    needs: tuple[str, ...] = ("statements",)
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        drawn = [one for one in _said(record, "labels") if one.values.get("random")]
+        if not drawn:
+            return not_run("no definition of labels is shown")
+        return failed(
+            f"line {drawn[0].line} can draw labels at random at every read: '{drawn[0].text[:90]}'",
+            evidence=_lines(drawn[0].file, [one.line for one in drawn]),
+            on_fail="notes" if beats_trivial(record) else "unproves",
+            to_settle="read every label twice and compare (veritrain probe labels_read_twice)",
+        )

@@ -1,0 +1,382 @@
+"""Checks of the loss: finite, not vanished, below the best constant, comparable with itself."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from veritrain.audit.bare_log import read_log
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.audit.scores import beats_trivial
+from veritrain.audit.series import Series, loss_series, series_of
+from veritrain.record import Evidence, Row, RunRecord, Statement
+
+VANISHED_BELOW = 1e-4
+"""A loss below this share of its first value has vanished."""
+VANISHED_SHARE = 0.2
+NEAR_PRIOR = 0.02
+NEAR_LINES = 10
+WEIGHT_CHANGE = 0.01
+FLAT_GAIN = 0.02
+LEAST_POINTS = 10
+
+_RERUN = "log the held-out score beside the loss, and the loss of the best constant output (veritrain probe)"
+
+
+class Finite:
+    """No loss became NaN or infinite."""
+
+    id = "T1"
+    name = "finite"
+    subject = "loss"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("anomaly",)
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return _finite_run(record)
+        if not record.rows:
+            return not_run("no numbers were read")
+        broken = [row for row in record.rows if row.nonfinite and row.name.partition("/")[0] in ("loss", "best")]
+        if not broken:
+            undefined = [row for row in record.rows if row.nonfinite]
+            if not undefined:
+                return passed(f"all {len(record.rows)} numbers are finite")
+            return failed(
+                f"{undefined[0].raw} is {undefined[0].nonfinite} on line {undefined[0].line}; the losses are finite",
+                value=len(undefined),
+                bound=0,
+                evidence=_cite(undefined),
+                on_fail="notes",
+            )
+        return _judge_broken(record, broken)
+
+
+def _finite_run(record: RunRecord) -> Finding:
+    events = record.of("nonfinite")
+    rows = [row for row in record.rows if row.nonfinite]
+    if not events and not rows:
+        return passed("every recorded loss, score and gradient is finite", value=0, bound=0)
+    lines = [int(event["line"]) for event in events] or [row.line for row in rows]
+    name = events[0].get("name") if events else rows[0].raw
+    cited = tuple(Citation(file=str(record.path / "record.jsonl"), line=line) for line in lines[:5])
+    return failed(
+        f"{name} was not finite on line {lines[0]} of the record ({len(lines)} times)",
+        value=len(lines),
+        bound=0,
+        evidence=cited,
+        to_settle="train again with a lower learning rate; the record names the batch and its samples",
+    )
+
+
+def _judge_broken(record: RunRecord, broken: Sequence[Row]) -> Finding:
+    first = broken[0]
+    said = f"{first.raw} is {first.nonfinite} on line {first.line}"
+    if _recovered(record, broken):
+        return failed(
+            f"{said}, but finite again afterwards", value=len(broken), bound=0, evidence=_cite(broken), on_fail="notes"
+        )
+    return failed(
+        f"{said}" + (f" and on {len(broken) - 1} more" if len(broken) > 1 else "") + ": nothing after it was trained",
+        value=len(broken),
+        bound=0,
+        evidence=_cite(broken),
+        to_settle="find the first batch whose loss is not finite; train again from a checkpoint before it",
+    )
+
+
+def _recovered(record: RunRecord, broken: Sequence[Row]) -> bool:
+    """Every series that broke ends with finite numbers, and at least as many of them as were lost."""
+    for key in {(row.run, row.split, row.name) for row in broken}:
+        rows = [row for row in record.rows if (row.run, row.split, row.name) == key]
+        last = max(index for index, row in enumerate(rows) if row.nonfinite)
+        lost = sum(bool(row.nonfinite) for row in rows)
+        if len(rows) - 1 - last < max(3, lost):
+            return False
+    return True
+
+
+def _cite(rows: Sequence[Row]) -> tuple[Citation, ...]:
+    return tuple(Citation(file=row.file, line=row.line) for row in rows[:5])
+
+
+class LossNotVanished:
+    """The loss did not fall to nothing."""
+
+    id = "T2"
+    name = "loss_not_vanished"
+    subject = "loss"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        found = vanished(record)
+        if found is None:
+            return passed("no training loss is zero as printed")
+        series, zeros = found
+        if beats_trivial(record):
+            return passed(f"{series.place_name()} vanishes, and the held-out score is above the trivial level all the same")
+        return failed(
+            f"{series.place_name()} is {_as_printed(series, zeros)} in {zeros} of {len(series.points)} places up to the end: "
+            "nothing is left to learn from, and no held-out score shows that something was learned",
+            value=series.values[-1],
+            bound=VANISHED_BELOW * abs(series.first),
+            evidence=series.cite(series.points[-zeros], series.points[-1]),
+            to_settle="flip the labels of one batch: if the loss stays the same, it does not read them",
+        )
+
+
+def vanished(record: RunRecord) -> tuple[Series, int] | None:
+    """The training loss that ends at zero as printed, and how many of its last places are zero."""
+    starts = [row.value for row in record.rows if row.name == "first/loss" and row.value]
+    for series in loss_series(record):
+        start = starts[0] if starts else max(series.values, default=0.0)
+        zeros = 0
+        for value in reversed(series.values):
+            if abs(value) > VANISHED_BELOW * abs(start) or (start == 0 and value != 0):
+                break
+            zeros += 1
+        if zeros and zeros >= VANISHED_SHARE * len(series.points):
+            return series, zeros
+    return None
+
+
+def _as_printed(series: Series, zeros: int) -> str:
+    point = series.points[-zeros]
+    return f"printed as {point.value:g} (below {point.half_ulp:g})" if point.half_ulp and not point.value else f"{point.value:g}"
+
+
+class BeatsConstantLoss:
+    """Loss and accuracy are not those of one constant answer."""
+
+    id = "T5"
+    name = "beats_constant_loss"
+    subject = "loss"
+    needs: tuple[str, ...] = ("rows", "statements")
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        priors = [one for one in record.statements if one.kind in ("prevalence", "labels") and _two_classes(one)]
+        pairs = _loss_and_accuracy(record)
+        if not priors or not pairs:
+            return not_run("neither a prevalence of two classes nor a loss beside its accuracy is stated")
+        for prior in priors:
+            for loss, accuracies in pairs:
+                finding = _at_prior(prior, loss, accuracies)
+                if finding is not None:
+                    return finding
+        return passed("loss and accuracy are better than those of the stated prevalence")
+
+
+def _two_classes(statement: Statement) -> bool:
+    return "positive" in statement.values or "chance" in statement.values or statement.values.get("classes") == 2
+
+
+def _loss_and_accuracy(record: RunRecord) -> list[tuple[Row, list[Row]]]:
+    """Per split: the last loss, and every accuracy of that split that has an epoch or stands near that loss."""
+    losses: dict[str | None, Row] = {}
+    accuracies: dict[str | None, list[Row]] = defaultdict(list)
+    for row in record.rows:
+        if row.value is None:
+            continue
+        if row.name == "loss":
+            losses[row.split] = row
+        elif row.name in ("accuracy", "best/accuracy"):
+            accuracies[row.split].append(row)
+    pairs = []
+    for split, loss in losses.items():
+        near = [row for row in accuracies[split] if row.epoch is not None or abs(row.line - loss.line) <= NEAR_LINES]
+        if near:
+            pairs.append((loss, near))
+    return pairs
+
+
+def _at_prior(prior: Statement, loss: Row, accuracies: Sequence[Row]) -> Finding | None:
+    share = prior.values.get("positive") or prior.values.get("chance") or 1 - prior.values["majority"]
+    majority = max(share, 1 - share)
+    entropy = -(share * math.log(share) + (1 - share) * math.log(1 - share))
+    best = max(accuracies, key=lambda row: row.value or 0.0)
+    value = loss.value or 0.0
+    if (best.value or 0.0) > majority + NEAR_PRIOR or value + loss.half_ulp < entropy:
+        return None
+    lines = [prior.line, best.line, loss.line]
+    return failed(
+        f"accuracy is at most {best.value:.4f} (line {best.line}) where always giving the commoner of two answers scores "
+        f"{majority:.4g} (stated on line {prior.line}), and the loss {value:.4g} (line {loss.line}) is not below {entropy:.4f}, "
+        "the cross-entropy of that constant answer",
+        value=value,
+        bound=round(entropy, 4),
+        evidence=tuple(Citation(file=loss.file, line=line) for line in dict.fromkeys(lines)),
+        to_settle="report AUROC or AP on held-out data with fixed labels; read every label twice and compare",
+    )
+
+
+class TotalsComparable:
+    """A total loss is compared with itself only at fixed weights."""
+
+    id = "T16"
+    name = "totals_comparable"
+    subject = "loss"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        finding = _claimed_total(record) or _weights_move(record)
+        if finding is None:
+            return passed("no total loss is compared across changing weights")
+        if beats_trivial(record):
+            return passed("the loss weights change, and the held-out score is above the trivial level all the same")
+        return finding
+
+
+def _claimed_total(record: RunRecord) -> Finding | None:
+    changed = [one for one in record.statements if one.kind == "weights_changed"]
+    totals = [
+        one
+        for one in record.statements
+        if one.kind == "improvement" and "from" in one.values and any(word in one.text.lower() for word in ("总损失", "總損失", "total loss"))
+    ]
+    if not changed or not totals:
+        return None
+    total = totals[0]
+    return failed(
+        f"the total loss is said to improve from {total.values['from']:g} to {total.values['to']:g} (line {total.line}) while its "
+        f"weights changed (line {changed[0].line}): the two totals measure different sums",
+        value=total.values["to"],
+        bound=total.values["from"],
+        evidence=tuple(Citation(file=total.file, line=line) for line in (total.line, changed[0].line)),
+        to_settle="report each unweighted term, or both totals at the same weights",
+    )
+
+
+def _weights_move(record: RunRecord) -> Finding | None:
+    weights = [one for one in series_of(record) if one.base == "weight" and len(one.points) >= 2]
+    totals = [one for one in loss_series(record) if len(one.points) >= 2]
+    for weight in weights:
+        low, high = min(weight.values), max(weight.values)
+        if totals and high - low > WEIGHT_CHANGE * max(abs(low), abs(high)):
+            return failed(
+                f"{weight.name} moves between {low:g} and {high:g}, so the total loss at the end ({totals[0].values[-1]:g}) and at the "
+                f"start ({totals[0].first:g}) are not the same sum",
+                value=high,
+                bound=low,
+                evidence=(*weight.cite(), *totals[0].cite()),
+                to_settle="compare the unweighted terms, or both totals at the same weights",
+            )
+    return None
+
+
+class BoxesBeatConstant:
+    """Predicted boxes overlap better than one box that covers the whole image."""
+
+    id = "T21"
+    name = "boxes_beat_constant"
+    subject = "loss"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        every = series_of(record)
+        giou = [one for one in every if one.name == "loss/giou" and len(one.points) >= LEAST_POINTS]
+        if not giou:
+            return not_run("no GIoU loss over at least 10 epochs")
+        for one in giou:
+            late = one.values[len(one.values) // 2 :]
+            if min(late) >= 1.0 and _unweighted(record, one):
+                return failed(
+                    f"{one.place_name()} is {one.settled():.4f} at the end and never below {min(late):.4f} in the second half: the mean "
+                    "GIoU is below 0, while one box that covers the whole image always has a GIoU above 0",
+                    value=one.settled(),
+                    bound=1.0,
+                    evidence=one.cite(),
+                    to_settle="score mAP or mean IoU on held-out images beside that of the mean box",
+                )
+        return passed(f"the GIoU loss ends at {giou[0].settled():.3f}", value=giou[0].settled(), bound=1.0)
+
+
+def _unweighted(record: RunRecord, giou: Series) -> bool:
+    """The printed terms sum to less than the printed total, so the term stands before its weight."""
+    last = giou.points[-1].place
+    rows = [row for row in record.rows if row.epoch == last and row.split == giou.split and row.run == giou.run and row.value is not None]
+    near = [row for row in rows if abs(row.line - giou.points[-1].line) <= 8]
+    totals = [row.value for row in near if row.name == "loss" and row.value is not None]
+    terms = {row.name: row.value for row in near if row.name.startswith("loss/") and row.value is not None}
+    return bool(totals) and len(terms) >= 2 and totals[-1] > 1.05 * sum(terms.values())
+
+
+class LossMoves:
+    """The training loss falls over the run."""
+
+    id = "T3"
+    name = "loss_moves"
+    subject = "loss"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        long = [one for one in loss_series(record) if len(one.points) >= LEAST_POINTS and one.first > 0]
+        if not long:
+            return not_run("no total training loss with at least 10 places")
+        for one in long:
+            gain = (one.first - one.settled()) / one.first
+            if gain < FLAT_GAIN:
+                return failed(
+                    f"{one.place_name()} goes from {one.first:.4g} to {one.settled():.4g}: a change of {gain:+.1%}",
+                    value=gain,
+                    bound=FLAT_GAIN,
+                    evidence=one.cite(),
+                    to_settle="overfit one batch: if the loss does not fall there either, nothing is being optimised",
+                )
+        return passed(f"{long[0].place_name()} goes from {long[0].first:.4g} to {long[0].settled():.4g}")
+
+
+class LossFallsGradually:
+    """The loss is not solved in the first twentieth of the run."""
+
+    id = "T4"
+    name = "loss_falls_gradually"
+    subject = "loss"
+    needs: tuple[str, ...] = ("rows",)
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        long = [one for one in loss_series(record) if len(one.points) >= 2 * LEAST_POINTS and one.first > one.values[-1]]
+        if not long:
+            return not_run("no total training loss with at least 20 places that falls")
+        for one in long:
+            early = one.values[max(1, len(one.values) // 20)]
+            share = (one.first - early) / (one.first - min(one.values))
+            if share >= 0.99:
+                return failed(
+                    f"{share:.0%} of the fall of {one.place_name()} happens in the first twentieth of the run",
+                    value=share,
+                    bound=0.99,
+                    evidence=one.cite(),
+                    to_settle=_RERUN,
+                )
+        return passed("the loss keeps falling after the first twentieth of the run")
+
+
+__all__ = ["BeatsConstantLoss", "BoxesBeatConstant", "Finite", "LossFallsGradually", "LossMoves", "LossNotVanished", "TotalsComparable", "read_log", "vanished"]

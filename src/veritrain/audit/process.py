@@ -1,0 +1,227 @@
+"""Checks of the process that a log tells about: crashes, swallowed errors, glued runs, splits, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.audit.scores import beats_trivial, held_out_rows
+from veritrain.record import Evidence, Remark, RunRecord
+
+_FOREIGN = "about artefacts of other tools; our own record has events for it"
+
+
+def _said(record: RunRecord, kind: str) -> list[Remark]:
+    return [remark for remark in record.remarks if remark.kind == kind]
+
+
+def _cite(remarks: Sequence[Remark]) -> tuple[Citation, ...]:
+    return tuple(Citation(file=remark.file, line=remark.line) for remark in remarks[:4])
+
+
+class RanToTheEnd:
+    """The log does not end in a crash."""
+
+    id = "P1"
+    name = "ran_to_the_end"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        crashes = _said(record, "crash")
+        if not crashes:
+            return passed("no crash is logged")
+        crash = crashes[-1]
+        said = f"it stopped with '{crash.text[:120]}' on line {crash.line}"
+        after = [row for row in record.rows if row.line > crash.line]
+        banners = [remark for remark in _said(record, "success_banner") if remark.line > crash.line]
+        if not after and banners:
+            return failed(
+                f"{said}, and line {banners[0].line} says '{banners[0].text[:60]}' all the same",
+                evidence=_cite([crash, banners[0]]),
+                on_fail="refutes",
+                to_settle="run it again and keep the exit status",
+            )
+        effect: OnFail = "notes" if after or held_out_rows(record) else "unproves"
+        epochs = {row.epoch for row in record.rows if row.epoch is not None and row.name != "learning_rate"}
+        where = "before any epoch was finished" if not epochs else f"in or after epoch {max(epochs):g}"
+        return failed(f"{said}, {where}", evidence=_cite([crash]), on_fail=effect, to_settle="mend the error and train again")
+
+
+class ErrorsNotSwallowed:
+    """No batch failed in silence."""
+
+    id = "P2"
+    name = "errors_not_swallowed"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        errors = _said(record, "swallowed_exception")
+        if not errors:
+            return passed("no caught error is logged")
+        zeros = [row for row in record.rows if row.name == "loss" and row.value == 0 and row.line > errors[0].line]
+        if zeros:
+            return failed(
+                f"{len(errors)} batches failed (from line {errors[0].line}: '{errors[0].text[:80]}') and the epoch is reported with a "
+                f"loss of {zeros[0].value:g} on line {zeros[0].line}",
+                value=len(errors),
+                bound=0,
+                evidence=(*_cite(errors[:2]), Citation(file=zeros[0].file, line=zeros[0].line)),
+                on_fail="refutes",
+                to_settle="let the first error stop the run",
+            )
+        effect: OnFail = "notes" if beats_trivial(record) else "unproves"
+        return failed(
+            f"{len(errors)} batches failed and were skipped, the first on line {errors[0].line}",
+            value=len(errors),
+            bound=0,
+            evidence=_cite(errors),
+            on_fail=effect,
+            to_settle="let the first error stop the run",
+        )
+
+
+class OneRunPerTable:
+    """A table of numbers is one run."""
+
+    id = "P3"
+    name = "one_run_per_table"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        restarts = _said(record, "epoch_restart")
+        if not restarts:
+            return passed("the epoch counter never restarts")
+        runs = len({row.run for row in record.rows})
+        said = f"the epoch counter restarts {len(restarts)} times (lines {', '.join(str(r.line) for r in restarts[:4])}): {runs} runs in one file"
+        effect: OnFail = "unproves" if record.kind == "csv_history" else "notes"
+        return failed(
+            said,
+            value=runs,
+            bound=1,
+            evidence=_cite(restarts),
+            on_fail=effect,
+            to_settle="write each run to its own file and say which one the claim is about",
+        )
+
+
+class SplitsDiffer:
+    """Validation data are not the training data."""
+
+    id = "P4"
+    name = "splits_differ"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        same = _said(record, "same_split")
+        if not same:
+            return passed("nothing says that validation reads the training data")
+        return failed(
+            f"the validation loader is made right after the training split was loaded for it: '{same[0].text[:120]}'",
+            evidence=_cite(same),
+            to_settle="print the sample ids of both splits and intersect them",
+        )
+
+
+class ValidationHasSamples:
+    """No split is empty."""
+
+    id = "P5"
+    name = "validation_has_samples"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        empty = _said(record, "empty_split")
+        if not empty:
+            return passed("no split is reported empty")
+        effect: OnFail = "notes" if beats_trivial(record) else "unproves"
+        return failed(
+            f"a held-out split is empty: '{empty[0].text[:100]}'",
+            value=0,
+            bound=1,
+            evidence=_cite(empty),
+            on_fail=effect,
+            to_settle="split by group so that every split has samples of both classes",
+        )
+
+
+class CheckpointFits:
+    """The checkpoint fits the network that loads it."""
+
+    id = "P6"
+    name = "checkpoint_fits"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        keys = _said(record, "key_mismatch")
+        if not keys:
+            return passed("no checkpoint mismatch is logged")
+        effect: OnFail = "notes" if beats_trivial(record) else "unproves"
+        return failed(
+            f"the checkpoint does not fit the network: '{keys[-1].text[:110]}'",
+            evidence=_cite(keys),
+            on_fail=effect,
+            to_settle="build the network from the recipe of that checkpoint and load it strictly",
+        )
+
+
+class FinishedAsPlanned:
+    """The last planned epoch is in the log."""
+
+    id = "P7"
+    name = "finished_as_planned"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "notes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        cut = [remark for remark in record.remarks if remark.kind in ("truncated", "torn")]
+        if not cut:
+            return passed("nothing says that the log was cut short")
+        return failed(cut[0].text, evidence=_cite(cut), to_settle="give the whole log")
