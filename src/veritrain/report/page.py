@@ -82,11 +82,21 @@ def _render(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, pair=pair, metric_words=figures.metric_words, language=language,
+        t=both, shown=shown, breakable=breakable, pair=pair, metric_words=figures.metric_words, language=language,
         version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip
     return environment.get_template(template).render(**context)
+
+
+def breakable(text: str, after: str) -> Markup:
+    """The text, which may break after a character when a line is short; copying it gives the plain text."""
+    return Markup("<wbr>").join(Markup.escape(part) for part in _pieces(text, after))
+
+
+def _pieces(text: str, after: str) -> list[str]:
+    parts = text.split(after)
+    return [part + after for part in parts[:-1]] + parts[-1:]
 
 
 def _verdict_context(verdict: Mapping[str, Any] | None, quotes: Quotes) -> dict[str, Any]:
