@@ -1,0 +1,377 @@
+"""AnoVox folders as frames: labels from official ids, and every kind of broken input named and counted."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from veritrain.data.anovox import AnoVoxFormat, field_of_view, label_points
+from veritrain.data.anovox_index import index_scenario, scenario_folders
+from veritrain.data.options import AnoVoxOptions
+from veritrain.data.sample import UNKNOWN
+from veritrain.errors import BrokenFileError, ConfigError, LayoutError
+from veritrain.worlds.driving import SIDECAR
+
+
+@pytest.fixture(scope="module")
+def source(small_world):
+    return AnoVoxFormat(small_world)
+
+
+@pytest.fixture
+def world(small_world, tmp_path) -> Path:
+    """A world of its own with one static scenario, to be damaged."""
+    scenario = sorted(path.parent for path in small_world.glob("AnoVox_Static*/*/*/sensor_setup.json"))[0]
+    copy = tmp_path / "world" / scenario.relative_to(small_world)
+    shutil.copytree(scenario, copy)
+    return tmp_path / "world"
+
+
+def one(world: Path, pattern: str) -> Path:
+    return sorted(world.rglob(pattern))[0]
+
+
+def read_first(world: Path):
+    source = AnoVoxFormat(world)
+    return source.read(source.keys()[0])
+
+
+class TestFrames:
+    def test_all_whole_scenarios_are_found_and_the_others_named(self, source):
+        inventory = source.inventory()
+        assert (inventory.scenarios, inventory.frames) == (12, 48)
+        assert inventory.by_type == {"normality": (2, 8), "static": (8, 32), "sudden_braking": (2, 8)}
+        assert sum(frames for _, frames in inventory.by_town.values()) == 48
+        assert set(inventory.by_scenario.values()) == {4}
+        assert [problem.reason for problem in inventory.skipped_scenarios] == ["sensor_setup.json is missing"]
+        assert inventory.skipped_frames == inventory.unlabelled == []
+
+    def test_the_folder_is_recognised_by_content(self, small_world, tmp_path):
+        assert AnoVoxFormat.recognises(small_world)
+        assert AnoVoxFormat.recognises(next(small_world.glob("*/*/*/sensor_setup.json")).parent)
+        assert not AnoVoxFormat.recognises(tmp_path)
+        assert not AnoVoxFormat.recognises(small_world / SIDECAR)
+        (tmp_path / "AnoVox_Static_Mono_Town01").mkdir()
+        assert not AnoVoxFormat.recognises(tmp_path)
+
+    def test_keys_are_sorted_by_number_and_grouped_by_town_and_scenario(self, source):
+        keys = source.keys()
+        assert len({key.id for key in keys}) == 48
+        for key in keys:
+            town, scenario = key.group.split("/")
+            assert town.startswith("Town") and scenario.startswith("Scenario_")
+            assert key.id.startswith(key.group + "/")
+        numbers = [int(key.id.rsplit("/", 1)[-1]) for key in keys if key.group == keys[0].group]
+        assert numbers == sorted(numbers)
+        assert [key.index for key in keys if key.group == keys[0].group] == [0, 1, 2, 3]
+
+    def test_a_frame_has_the_shapes_and_types_of_its_contract(self, source):
+        frame = source.read(source.keys()[5])
+        assert (frame.image.shape, frame.image.dtype) == ((64, 96, 3), np.uint8)
+        assert (frame.points.shape[1], frame.points.dtype) == (4, np.float32)
+        assert (frame.point_labels.shape, frame.point_labels.dtype) == ((len(frame.points),), np.int8)
+        assert (frame.pixel_labels.shape, frame.pixel_labels.dtype) == ((64, 96), np.int8)
+        np.testing.assert_allclose(frame.calibration.intrinsics, [[48, 0, 48], [0, 48, 32], [0, 0, 1]])
+        np.testing.assert_allclose(frame.calibration.camera_from_lidar[:3, :3] @ [1, 2, 3], [-2, -3, 1])
+
+    def test_labels_say_what_the_sidecar_says(self, source, small_world):
+        truth = json.loads((small_world / SIDECAR).read_text())["scenarios"]
+        for key in source.keys():
+            entry, frame = truth[key.group], source.read(key)
+            visible = max(entry["points"][key.index], entry["pixels"][key.index]) >= 12
+            assert frame.frame_label == int(visible)
+            assert key.kind == entry["type"]
+            assert (frame.pixel_labels == 1).sum() == entry["pixels"][key.index]
+            found = (frame.point_labels == 1).sum()
+            assert (found > 0) == (entry["points"][key.index] > 0)
+            assert abs(found - entry["points"][key.index]) <= 6 + 0.35 * entry["points"][key.index]
+
+    def test_agents_are_not_judged(self, source):
+        key = next(key for key in source.keys() if key.kind == "normality")
+        frame = source.read(key)
+        assert (frame.pixel_labels == UNKNOWN).any(), "the car ahead is an agent"
+        assert (frame.point_labels == UNKNOWN).any()
+        assert frame.frame_label == 0
+
+    def test_more_visible_points_may_be_asked_for(self, small_world, source):
+        strict = AnoVoxFormat(small_world, AnoVoxOptions(minimum_visible=10_000))
+        assert {strict.read(key).frame_label for key in strict.keys()[:12]} == {0}
+
+    def test_images_can_be_made_smaller_with_their_calibration(self, small_world):
+        small = AnoVoxFormat(small_world, AnoVoxOptions(image_height=32, image_width=48))
+        frame = small.read(small.keys()[0])
+        assert frame.image.shape == (32, 48, 3)
+        assert frame.pixel_labels.shape == (32, 48)
+        assert set(np.unique(frame.pixel_labels)) <= {-1, 0, 1}
+        np.testing.assert_allclose(frame.calibration.intrinsics, [[24, 0, 24], [0, 24, 16], [0, 0, 1]])
+
+    def test_equal_content_is_found_under_another_name(self, source, world):
+        keys = source.keys()
+        assert len({source.content_hash(key) for key in keys}) == len(keys)
+        folder = one(world, "sensor_setup.json").parent
+        shutil.copytree(folder, folder.with_name("Scenario_00000000-0000-4000-8000-000000000000"))
+        copies = AnoVoxFormat(world)
+        hashes = [copies.content_hash(key) for key in copies.keys()]
+        assert len(hashes) == 2 * len(set(hashes)) == 8
+
+    def test_a_key_of_another_data_set_is_refused(self, source, world):
+        with pytest.raises(LayoutError, match="no frame"):
+            AnoVoxFormat(world).read(source.keys()[-1])
+
+
+class TestMatching:
+    def test_hashes_of_folders_need_not_match_the_setup(self, world):
+        """The suffix is salted per generator process: a set-up of another run names the same places."""
+        setup = one(world, "sensor_setup.json")
+        renamed = {name.rsplit("_", 1)[0] + "_1": entry for name, entry in json.loads(setup.read_text()).items()}
+        setup.write_text(json.dumps(renamed))
+        assert len(AnoVoxFormat(world).keys()) == 4
+
+    def test_lidar_never_matches_semantic_lidar(self, source):
+        for scenario in source.scenarios.values():
+            assert scenario.sensors["LIDAR"].folder.name.startswith("LIDAR(")
+            assert scenario.sensors["SEMANTIC-LIDAR"].folder.name.startswith("SEMANTIC-LIDAR(")
+
+    def test_types_come_from_the_configuration_where_no_archive_name_tells(self, small_world, tmp_path):
+        output = next(small_world.glob("AnoVox_Dynamic*/Final_Output*"))
+        shutil.copytree(output, tmp_path / output.name)
+        inventory = AnoVoxFormat(tmp_path).inventory()
+        assert set(inventory.by_type) == {"sudden_braking"}
+        assert all(town.startswith("Town") for town in inventory.by_town)
+
+    def test_without_any_word_on_the_type_it_is_unknown(self, world, tmp_path):
+        scenario = one(world, "sensor_setup.json").parent
+        shutil.copytree(scenario, tmp_path / "alone" / scenario.name)
+        assert set(AnoVoxFormat(tmp_path / "alone").inventory().by_type) == {"unknown"}
+
+    def test_frames_are_sorted_as_numbers(self, world):
+        for folder in one(world, "sensor_setup.json").parent.iterdir():
+            for offset, file in enumerate(sorted(folder.iterdir()) if folder.is_dir() else []):
+                file.rename(file.with_name(f"{file.stem.rsplit('_', 1)[0]}_{98 + offset}{file.suffix}"))
+        assert [key.id.rsplit("/", 1)[-1] for key in AnoVoxFormat(world).keys()] == ["98", "99", "100", "101"]
+
+    def test_the_configuration_folder_is_no_scenario(self, small_world):
+        assert len(scenario_folders(small_world)) == 13
+
+
+class TestMissing:
+    def test_a_frame_without_partner_is_listed_and_left_out(self, world):
+        gone = one(world, "LIDAR(*.npy")
+        gone.unlink()
+        source = AnoVoxFormat(world)
+        inventory = source.inventory()
+        assert len(source.keys()) == 3
+        assert len(inventory.skipped_frames) == 1
+        assert "RGB-CAM" in inventory.skipped_frames[0].file
+
+    def test_or_it_is_an_error_by_policy(self, world):
+        one(world, "LIDAR(*.npy").unlink()
+        with pytest.raises(LayoutError, match="do not match across sensors"):
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+
+    def test_a_missing_label_is_unknown_never_normal(self, world):
+        for file in [*world.rglob("SEMANTIC-LIDAR(*.npy"), *world.rglob("SEMANTIC-CAM*.png")]:
+            file.unlink()
+        source = AnoVoxFormat(world)
+        for key in source.keys():
+            frame = source.read(key)
+            assert frame.frame_label == UNKNOWN
+            assert set(frame.point_labels) == {UNKNOWN}
+            assert set(frame.pixel_labels.ravel()) == {UNKNOWN}
+        assert source.inventory().unlabelled
+
+    def test_one_of_two_labels_can_show_an_anomaly_but_not_its_absence(self, world):
+        whole = {key.id: AnoVoxFormat(world).read(key).frame_label for key in AnoVoxFormat(world).keys()}
+        for file in world.rglob("SEMANTIC-LIDAR(*.npy"):
+            file.unlink()
+        source = AnoVoxFormat(world)
+        for key in source.keys():
+            seen = (source.read(key).pixel_labels == 1).sum() >= 12
+            assert source.read(key).frame_label == (1 if seen else UNKNOWN)
+            assert whole[key.id] in (0, 1)
+
+    def test_a_broken_scenario_is_an_error_by_policy(self, small_world):
+        with pytest.raises(LayoutError, match=r"sensor_setup\.json is missing") as caught:
+            AnoVoxFormat(small_world, AnoVoxOptions(on_broken="error"))
+        assert caught.value.fix
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"RGB-CAM(0, 0, 1)(0, 0, 0)_1": 3}'])
+    def test_a_damaged_setup_is_named(self, world, content):
+        one(world, "sensor_setup.json").write_text(content)
+        with pytest.raises(LayoutError, match="sensor_setup"):
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+
+    def test_the_sample_of_2023_is_named_as_such(self, tmp_path):
+        for folder in ("RGB_IMG", "PCD"):
+            (tmp_path / "Scenario_1" / folder).mkdir(parents=True)
+        with pytest.raises(LayoutError) as caught:
+            index_scenario(tmp_path / "Scenario_1")
+        assert "2023" in str(caught.value)
+
+    def test_an_empty_folder_says_what_was_expected(self, tmp_path):
+        with pytest.raises(LayoutError, match="no readable AnoVox scenario") as caught:
+            AnoVoxFormat(tmp_path)
+        assert caught.value.expected and caught.value.fix
+
+    def test_no_camera_field_of_view_is_no_calibration(self, world):
+        setup = one(world, "sensor_setup.json")
+        setup.write_text(setup.read_text().replace('"camera_fov": 90', '"camera_fov": null'))
+        sensor = AnoVoxFormat(world).scenarios
+        with pytest.raises(LayoutError, match="camera_fov"):
+            field_of_view(next(iter(sensor.values())).sensors["RGB-CAM"])
+
+    def test_the_same_scenario_twice_is_refused(self, world, tmp_path):
+        scenario = one(world, "sensor_setup.json").parent
+        shutil.copytree(scenario, scenario.parent.with_name("Final_Output_2020_01_01-00_00") / scenario.name)
+        with pytest.raises(LayoutError, match="twice"):
+            AnoVoxFormat(world)
+
+
+def truncate(file: Path):
+    file.write_bytes(file.read_bytes()[:200])
+
+
+def empty(file: Path):
+    file.write_bytes(b"")
+
+
+def text(file: Path):
+    file.write_text("this is not what its name says")
+
+
+def grey(file: Path):
+    Image.new("L", (96, 64)).save(file)
+
+
+def palette(file: Path):
+    Image.new("P", (96, 64)).save(file)
+
+
+def other_size(file: Path):
+    Image.new(Image.open(file).mode, (95, 64)).save(file)
+
+
+def sixteen_bit(file: Path):
+    Image.new("I;16", (96, 64)).save(file)
+
+
+def jpeg(file: Path):
+    Image.new("RGB", (96, 64)).save(file, format="JPEG")
+
+
+def saved(array):
+    def damage(file: Path):
+        np.save(file, array)
+
+    return damage
+
+
+def with_nan(file: Path):
+    cloud = np.load(file)
+    cloud[7, 2] = np.nan
+    np.save(file, cloud)
+
+
+def with_infinity(file: Path):
+    cloud = np.load(file)
+    cloud[3, 0] = np.inf
+    np.save(file, cloud)
+
+
+def archive(file: Path):
+    with file.open("wb") as stream:
+        np.savez(stream, a=np.zeros((4, 4)))
+
+
+def huge_header(file: Path):
+    header = file.read_bytes().replace(b"'shape': (", b"'shape': (9", 1)
+    file.write_bytes(header)
+
+
+IMAGES = [truncate, empty, text, grey, palette, other_size, sixteen_bit, jpeg]
+CLOUDS = [
+    truncate,
+    empty,
+    text,
+    with_nan,
+    with_infinity,
+    archive,
+    huge_header,
+    saved(np.zeros((5, 3), np.float32)),
+    saved(np.zeros(20, np.float32)),
+    saved(np.zeros((5, 4), np.int64)),
+    saved(np.zeros((0, 4), np.float32)),
+]
+CASES = [("RGB-CAM*.png", damage) for damage in IMAGES]
+CASES += [("SEMANTIC-CAM*.png", damage) for damage in IMAGES if damage is not grey]
+CASES += [(f"{kind}(*.npy", damage) for kind in ("LIDAR", "SEMANTIC-LIDAR") for damage in CLOUDS]
+
+
+class TestBroken:
+    @pytest.mark.parametrize(("pattern", "damage"), CASES)
+    def test_each_damage_is_an_error_that_names_file_expected_found_and_fix(self, world, pattern, damage):
+        file = one(world, pattern)
+        damage(file)
+        with pytest.raises(BrokenFileError) as caught:
+            read_first(world)
+        error = caught.value
+        assert error.file == str(file)
+        assert error.expected and error.found and error.fix
+
+    def test_a_pickle_is_refused_and_never_run(self, world, tmp_path):
+        marker = tmp_path / "was_run"
+
+        class Evil:
+            def __reduce__(self):
+                return Path.touch, (marker,)
+
+        for content in (lambda f: f.write_bytes(pickle.dumps(Evil())), saved(np.array([Evil()], dtype=object))):
+            content(one(world, "LIDAR(*.npy"))
+            marker.unlink(missing_ok=True)
+            with pytest.raises(BrokenFileError, match="cannot be read as an array"):
+                read_first(world)
+            assert not marker.exists()
+
+    def test_an_image_bomb_is_refused_before_it_is_decoded(self, world):
+        Image.new("1", (40_000, 40_000)).save(one(world, "RGB-CAM*.png"))
+        with pytest.raises(BrokenFileError, match="too large|bomb"):
+            read_first(world)
+
+    def test_a_csv_without_the_label_key_is_named_with_its_key(self, world):
+        file = one(world, "ANOMALY_*.csv")
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("anomaly_is_alive")]
+        file.write_text("\n".join(lines))
+        with pytest.raises(BrokenFileError, match="anomaly_is_alive") as caught:
+            read_first(world)
+        assert caught.value.file == str(file)
+
+
+class TestPointLabels:
+    def test_the_nearest_labelled_point_within_the_radius_decides(self):
+        points = np.array([[0, 0, 0, 1], [5, 0, 0, 1], [10, 0, 0, 1]], dtype=np.float32)
+        labelled = np.array([[0.1, 0, 0, 30], [0.3, 0, 0, 1], [5.2, 0, 0, 1], [11, 0, 0, 30]])
+        assert label_points(points, labelled, 0.5).tolist() == [1, 0, UNKNOWN]
+
+    def test_ignored_ids_are_unknown(self):
+        points = np.zeros((1, 4), np.float32)
+        for ignored in (112, 113, 114, 115, 116, 118, 119, 214, 0, 7777):
+            assert label_points(points, np.array([[0, 0, 0, ignored]]), 0.5).tolist() == [UNKNOWN]
+
+    def test_without_labelled_points_nothing_is_known(self):
+        points = np.zeros((3, 4), np.float32)
+        assert set(label_points(points, None, 0.5)) == set(label_points(points, np.zeros((0, 4)), 0.5)) == {UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"on_broken": "skp"}, {"minimum_visible": 0}, {"point_radius": 0.0}, {"image_height": 32}]
+)
+def test_impossible_options_are_refused(wrong):
+    with pytest.raises(ConfigError) as caught:
+        AnoVoxOptions(**wrong)
+    assert caught.value.fix
