@@ -62,7 +62,7 @@ def test_the_second_time_nothing_is_decoded(world, monkeypatch):
 
     monkeypatch.setattr(AnoVoxFormat, "read", never)
     again = open_anovox(world)
-    assert len([again.read(key) for key in again.keys()]) == 4
+    assert len([again.read(key) for key in list(again.keys())]) == 4
 
 
 def test_the_data_set_itself_is_not_touched(world):
@@ -88,7 +88,7 @@ def test_a_changed_file_of_equal_size_and_time_is_read_again(world):
 def test_other_options_have_other_entries(world):
     open_anovox(world)
     strict = open_anovox(world, AnoVoxOptions(minimum_visible=10_000))
-    assert {strict.frame_label(key) for key in strict.keys()} == {0}
+    assert {strict.frame_label(key) for key in list(strict.keys())} == {0}
     assert len(entries(world)) == 8
 
 
@@ -123,7 +123,7 @@ def test_several_readers_at_once_are_no_trouble(world):
 
 def _hashes(world):
     cached = open_anovox(world)
-    return [cached.content_hash(key) for key in cached.keys()]
+    return [cached.content_hash(key) for key in list(cached.keys())]
 
 
 class TestBroken:

@@ -24,7 +24,7 @@ from veritrain.data.anovox_index import Problem, Scenario, Sensor, index_scenari
 from veritrain.data.anovox_labels import frame_label, labels_from_ids, read_anomaly
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import UNKNOWN, Calibration, Frame, FrameKey
-from veritrain.data.sensors import read_cloud, read_ids, read_rgb
+from veritrain.data.sensors import read_cloud, read_ids, read_rgb, read_voxels
 from veritrain.errors import BrokenFileError, DataError, LayoutError
 
 DECODER_VERSION = 1
@@ -135,6 +135,19 @@ class AnoVoxFormat:
             calibration=calibration,
         )
 
+    def read_voxels(self, key: FrameKey) -> tuple[NDArray[np.uint16], NDArray[np.int8]] | None:
+        """Stored voxels (M, 4) uint16 vx, vy, vz, id, and their labels (M,) int8 of 1, 0, UNKNOWN; None without a file.
+
+        Raises:
+            BrokenFileError: the file is not what it must be.
+        """
+        scenario, number = self._locate(key)
+        file = scenario.path / "VOXEL_GRID" / f"VOXEL_GRID_{number}.npy"
+        if not file.is_file():
+            return None
+        voxels = read_voxels(file)
+        return voxels, labels_from_ids(voxels[:, 3])
+
     def content_hash(self, key: FrameKey) -> str:
         """sha256 of what the sensors measured (pixels and points), to find copies under other names."""
         scenario, number = self._locate(key)
@@ -163,8 +176,8 @@ class AnoVoxFormat:
             by_town=self._counts("town"),
             by_scenario=frames,
             skipped_scenarios=list(self.skipped),
-            skipped_frames=[problem for problem in noted if problem.reason.endswith("left out")],
-            unlabelled=[problem for problem in noted if not problem.reason.endswith("left out")],
+            skipped_frames=[problem for problem in noted if problem.left_out],
+            unlabelled=[problem for problem in noted if not problem.left_out],
         )
 
     def _take(self, folder: Path) -> None:
@@ -188,7 +201,7 @@ class AnoVoxFormat:
         self.scenarios[scenario.group] = scenario
 
     def _demand_whole(self, scenario: Scenario) -> None:
-        left_out = [problem for problem in scenario.problems if problem.reason.endswith("left out")]
+        left_out = [problem for problem in scenario.problems if problem.left_out]
         if left_out and self.options.on_broken == "error":
             raise LayoutError(
                 f"{len(left_out)} frames do not match across sensors",

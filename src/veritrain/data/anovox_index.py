@@ -34,12 +34,21 @@ OLD_FOLDERS = frozenset({"RGB_IMG", "SEMANTIC_IMG", "PCD", "SEMANTIC_PCD"})
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something left out: where, what, and why."""
+    """Something missing or broken: where, what, and why.
+
+    Attributes:
+        scenario: folder name or group.
+        frame: frame number, None where the whole scenario is meant.
+        file: the file or folder at fault.
+        reason: a sentence.
+        left_out: whether the frame or scenario is left out; False where only a label is unknown.
+    """
 
     scenario: str
     frame: int | None
     file: str
     reason: str
+    left_out: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,8 +258,9 @@ def _unmatched(path: Path, sensors: dict[str, Sensor], frames: list[int]) -> lis
             problems.append(Problem(scenario=path.name, frame=number, file=str(sensor.files[number]), reason=reason))
         for number in sorted(common - set(sensor.files)):
             reason = f"{sensor.type} lacks frame {number}: its label is unknown"
-            problems.append(Problem(scenario=path.name, frame=number, file=str(sensor.folder), reason=reason))
+            file = str(sensor.folder)
+            problems.append(Problem(scenario=path.name, frame=number, file=file, reason=reason, left_out=False))
     for labelled in sorted({"SEMANTIC-CAM", "SEMANTIC-LIDAR"} - set(sensors)):
         reason = f"no {labelled} at the sensor's place: labels are unknown"
-        problems.append(Problem(scenario=path.name, frame=None, file=str(path), reason=reason))
+        problems.append(Problem(scenario=path.name, frame=None, file=str(path), reason=reason, left_out=False))
     return problems
