@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +28,29 @@ from veritrain.record import Claim, RecordWriter, RunFolder
 from veritrain.training.engine import is_writer
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
-from veritrain.training.progress import Silent
+from veritrain.training.progress import FitSummary, Silent
 from veritrain.training.seeding import seed_everything
 
 
 class ToySet:
     """Noisy 1 x 8 x 8 images whose mean tells the class; the noise is drawn anew each epoch."""
 
-    def __init__(self, samples: int = 48, *, bad: int | None = None, seconds: float = 0.0) -> None:
-        self.samples, self.bad, self.seconds = samples, bad, seconds
+    def __init__(
+        self, samples: int = 48, *, bad: int | None = None, seconds: float = 0.0, stop_after: int | None = None
+    ) -> None:
+        self.samples, self.bad, self.seconds, self.stop_after = samples, bad, seconds, stop_after
         self.read: list[tuple[int, int]] = []
+        self.lose_worker_at: int | None = None
 
     def __len__(self) -> int:
         return self.samples
 
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         self.read.append((epoch, index))
+        if len(self.read) == self.stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if index == self.lose_worker_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.seconds:
             time.sleep(self.seconds)
         label = index % 2
@@ -88,10 +100,11 @@ class ToyTask:
         return {"bce": bce, "size": output["logit"].square()}
 
 
-def weights_hash(model: nn.Module) -> str:
-    """SHA-256 over names and bytes of all weights and buffers."""
+def weights_hash(model: nn.Module, *, buffers: bool = True) -> str:
+    """SHA-256 over names and bytes of all parameters, and of all buffers."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    tensors = model.state_dict() if buffers else dict(model.named_parameters())
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -113,7 +126,118 @@ class Validation:
         return {"accuracy": float(right.float().mean())}
 
 
-def main() -> int:
+class Lines(Silent):
+    """Collects what is said."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def epoch(self, line: str) -> None:
+        self.lines.append(line)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    end = say
+
+
+@dataclass
+class Done:
+    summary: FitSummary
+    model: nn.Module
+
+
+def fit_toy(
+    folder: RunFolder,
+    *,
+    samples: int = 48,
+    data: ToySet | None = None,
+    task: ToyTask | None = None,
+    validate: Any = None,
+    resume: bool = False,
+    lines: list[str] | None = None,
+    about: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    allow_changes: Any = (),
+    higher: bool = True,
+    **chosen: Any,
+) -> Done:
+    """``fit`` of the toy in this process, on one thread."""
+    torch.set_num_threads(1)
+    options = LoopOptions(**{"batch_size": 4, "warmup_steps": 3, "accelerator": "cpu", **chosen})
+    task = task or ToyTask()
+    seed_everything(3)
+    model = task.model()
+    with RecordWriter(folder) as writer:
+        summary = fit(
+            task=task,
+            model=model,
+            train=data or ToySet(samples),
+            validate=validate or Validation(),
+            select=("accuracy", higher),
+            options=options,
+            writer=writer,
+            folder=folder,
+            resume=resume,
+            progress=Lines([] if lines is None else lines),
+            about=about,
+            recipe=recipe,
+            allow_changes=allow_changes,
+        )
+    return Done(summary, model)
+
+
+class Child:
+    """``main`` in a forked process: a real process to signal, without the seconds that importing torch takes."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 - read after the process ended
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be_the_child(arguments)
+        self.code: int | None = None
+
+    def _be_the_child(self, arguments: Sequence[str]) -> None:
+        os.dup2(self.output.fileno(), 1)
+        os.dup2(self.output.fileno(), 2)
+        code = 70
+        try:
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            code = main(arguments)
+        except KeyboardInterrupt:
+            code = 130
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def kill(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self) -> bool:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code is not None
+
+    def wait(self, seconds: float = 120) -> tuple[int, str]:
+        """Exit code (negative: killed by that signal) and everything it printed."""
+        until = time.monotonic() + seconds
+        while not self.ended():
+            if time.monotonic() > until:
+                self.kill(signal.SIGKILL)
+                raise TimeoutError(f"no end after {seconds} s")
+            time.sleep(0.005)
+        self.output.seek(0)
+        return int(self.code or 0), self.output.read().decode()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
@@ -125,9 +249,15 @@ def main() -> int:
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--every", type=int, default=None)
     parser.add_argument("--sample-seconds", type=float, default=0.0)
+    parser.add_argument("--validation-seconds", type=float, default=0.0)
+    parser.add_argument("--lose-worker-at", type=int, default=None, help="the worker that reads this index is killed")
+    parser.add_argument("--group", default="", help="lead a process group of our own")
     parser.add_argument("--unfreeze", action="store_true")
-    given = parser.parse_args()
+    parser.add_argument("--stop-after", type=int, default=None, help="SIGTERM to ourselves after so many samples read")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if given.group:
+        os.setpgrp()
     options = LoopOptions(
         epochs=given.epochs, batch_size=4, workers=given.workers, accumulate=given.accumulate, warmup_steps=3,
         checkpoint_every_steps=given.every, accelerator="cpu", unfreeze=((2, "body"),) if given.unfreeze else (),
@@ -135,14 +265,16 @@ def main() -> int:
     seed_everything(3)
     task = ToyTask(given.width)
     model = task.model()
+    data = ToySet(given.samples, bad=given.bad, seconds=given.sample_seconds, stop_after=given.stop_after)
+    data.lose_worker_at = given.lose_worker_at
     folder = RunFolder(given.run)
     try:
         with RecordWriter(folder) if is_writer() else nullcontext() as writer:
             fit(
                 task=task,
                 model=model,
-                train=ToySet(given.samples, bad=given.bad, seconds=given.sample_seconds),
-                validate=Validation(),
+                train=data,
+                validate=Validation(given.validation_seconds),
                 select=("accuracy", True),
                 options=options,
                 writer=writer,
@@ -153,7 +285,9 @@ def main() -> int:
     except VeritrainError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(weights_hash(model))
+    # Under DDP, running statistics differ between ranks until the next forward pass; parameters must not.
+    alone = "RANK" not in os.environ
+    print(weights_hash(model) if alone else f"rank {os.environ['RANK']} {weights_hash(model, buffers=False)}")
     return 0
 
 

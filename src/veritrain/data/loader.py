@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,17 +105,12 @@ class EpochLoader:
         """The batches of one epoch from number ``start`` on; earlier ones are not read.
 
         Raises:
-            VeritrainError: a sample could not be read; DataError when a worker died or hung.
+            VeritrainError: a sample could not be read. Wrap the use in :func:`workers_explained`, which also
+                explains a worker that died.
         """
         self._plan.epoch, self._plan.start = epoch, start
         self._running = iter(self._loader)
-        while True:
-            try:
-                batch = next(self._running, None)
-            except RuntimeError as error:
-                raise _told(error) from error
-            if batch is None:
-                return
+        for batch in self._running:
             if isinstance(batch, _Failed):
                 raise batch.error
             yield batch
@@ -196,14 +192,27 @@ def _leave_signals_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _told(error: RuntimeError) -> Exception:
-    """Torch's words for a worker that died or hung, with what to do; any other error as it is."""
-    text = str(error)
-    if "timed out" in text:
-        return DataError(
-            "a worker gave no batch in time", found=text, fix="look at the storage, or raise worker_timeout"
-        )
-    if "exited unexpectedly" in text or "is killed by signal" in text:
+@contextmanager
+def workers_explained() -> Iterator[None]:
+    """Turn torch's words for a worker that died or hung into a DataError that says what to do.
+
+    Around everything that uses the batches: torch tells of a dead worker from a signal handler, wherever the
+    training process happens to be.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        explained = _explained(str(error))
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explained(text: str) -> DataError | None:
+    if "DataLoader timed out" in text:
+        fix = "look at the storage and at what a sample waits for, or raise worker_timeout"
+        return DataError("a worker gave no batch in time", found=text, fix=fix)
+    if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
         fix = f"look for an out-of-memory kill (of a child of {os.getpid()}), or lower workers or batch_size"
-        return DataError("a worker died", found=text.splitlines()[0], fix=fix)
-    return error
+        return DataError("a worker died", found=text.splitlines()[0].strip(), fix=fix)
+    return None

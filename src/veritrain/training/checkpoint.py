@@ -62,12 +62,13 @@ def save(
     target = folder.checkpoints / f"step-{step:08d}"
     part = target.with_name(f".part-{target.name}")
     tensors, scalars = _optimiser_state(optimiser)
+    full = {**state, "v": VERSION, "optimiser": scalars}
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_file(_storable(model.state_dict()), part / MODEL)
         save_file(tensors, part / OPTIMISER)
-        write_json(part / STATE, {**state, "v": VERSION, "optimiser": scalars})
+        write_json(part / STATE, full)
         content = {name: sha256_of(part / name) for name in (MODEL, OPTIMISER, STATE)}
         write_json(part / MANIFEST, {"v": VERSION, "sha256": content})
         _flush(part)
@@ -76,7 +77,7 @@ def save(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
         raise storage_error(error, folder, bytes_needed(model, optimiser)) from error
-    return Checkpoint(path=target, state=dict(state), weights_sha256=content[MODEL])
+    return Checkpoint(path=target, state=full, weights_sha256=content[MODEL])
 
 
 def _put_in_place(part: Path, target: Path) -> None:

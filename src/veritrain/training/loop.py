@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from veritrain.data.loader import EpochLoader
+from veritrain.data.loader import EpochLoader, workers_explained
 from veritrain.errors import ConfigError, Interrupted, did_you_mean
 from veritrain.record import RecordWriter, RunFolder, finite_or_none
 from veritrain.tasks.task import Batch, Dataset, Task
@@ -70,12 +70,13 @@ def fit(
         Interrupted: SIGINT or SIGTERM; the last step was finished and saved.
         NonFiniteError: a loss or gradient is not finite; the weights are those before the step.
         StorageError: no room for a checkpoint; earlier ones are intact.
+        DataError: a sample cannot be read, or a worker died or hung.
         CheckpointError: the run has checkpoints and ``resume`` is off, none verifies, or the recipe changed.
         ConfigError: ``select`` names no score, or the task's terms do not fit their weights.
     """
     loop = Loop(task, model, train, validate, select, options, writer, folder, progress, about or {}, recipe or {})
     try:
-        with loop.signals:
+        with loop.signals, workers_explained():
             loop.begin(resume=resume, allow_changes=allow_changes)
             return loop.run()
     finally:

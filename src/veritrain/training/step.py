@@ -16,11 +16,12 @@ from veritrain.training.options import LoopOptions
 from veritrain.training.seeding import seed_step
 from veritrain.training.terms import (
     StepNumbers,
-    broken_samples,
     check_terms,
     count_samples,
+    samples_of,
     sums_of,
     weighted_total,
+    worst_of,
 )
 
 
@@ -70,7 +71,7 @@ class Stepper:
         norm = total_norm(self._parameters)
         numbers = self._numbers(parts, samples, known, norm)
         if numbers.broken():
-            raise NotFinite(numbers, self._from_all_ranks(broken_samples(parts, window, batch)))
+            raise NotFinite(numbers, worst_of(self._from_all_ranks(samples_of(parts, window, batch))))
         if self._options.clip_norm is not None:
             clip(self._parameters, norm, self._options.clip_norm)
         set_learning_rate(self.optimiser, rate)

@@ -101,17 +101,21 @@ def sums_of(parts: Sequence[Mapping[str, Tensor]]) -> Tensor:
     return torch.stack(rows).sum(0, dtype=torch.float64) if len(rows) > 1 else rows[0].double()
 
 
-def broken_samples(
+def samples_of(
     parts: Sequence[Mapping[str, Tensor]], window: Sequence[Batch], first_batch: int
 ) -> list[dict[str, Any]]:
-    """Batch number, data set index and id of each sample with a loss that is not finite; of all when none has."""
+    """Batch number, data set index, id, and whether all its losses are finite, of each sample of a step."""
     found = []
     for number, (part, batch) in enumerate(zip(parts, window, strict=True)):
         losses = torch.stack([values.detach().float().cpu() for values in part.values()])
-        finite = torch.isfinite(losses).all(0)
+        finite = torch.isfinite(losses).all(0).tolist()
         names = batch.get("id")
         for row, index in enumerate(batch["index"].tolist()):
             name = names[row] if isinstance(names, list | tuple) else index
-            found.append({"batch": first_batch + number, "index": index, "id": name, "finite": bool(finite[row])})
-    worst = [sample for sample in found if not sample["finite"]] or found
-    return [{key: value for key, value in sample.items() if key != "finite"} for sample in worst]
+            found.append({"batch": first_batch + number, "index": index, "id": name, "finite": finite[row]})
+    return found
+
+
+def worst_of(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The samples whose losses are not finite; all of them when only the gradient is not."""
+    return [sample for sample in samples if not sample["finite"]] or list(samples)
