@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,12 +34,14 @@ class Family:
         effect: the least gain over ``trivial`` that counts.
         never_left: below this for a whole long run, the metric has shown no learning.
         higher: larger is better.
+        bounded: the scale is known; without it, and without a trivial level, no gain can be called large.
     """
 
     trivial: float | None
     effect: float
     never_left: float | None = None
     higher: bool = True
+    bounded: bool = True
 
 
 FAMILIES = {
@@ -58,6 +61,13 @@ FAMILIES = {
     "f1": Family(trivial=None, effect=0.10),
     "ap": Family(trivial=None, effect=0.10),
     "error_rate": Family(trivial=None, effect=0.10, higher=False),
+    "mae": Family(trivial=None, effect=math.inf, higher=False, bounded=False),
+    "mse": Family(trivial=None, effect=math.inf, higher=False, bounded=False),
+    "rmse": Family(trivial=None, effect=math.inf, higher=False, bounded=False),
+    "perplexity": Family(trivial=None, effect=math.inf, higher=False, bounded=False),
+    "psnr": Family(trivial=None, effect=math.inf, bounded=False),
+    "ssim": Family(trivial=None, effect=math.inf, bounded=False),
+    "bleu": Family(trivial=None, effect=math.inf, bounded=False),
 }
 ERROR_SHARE = 1.0 / 3.0
 """A gain below ``effect`` counts too when it removes a third of the error and is at least LEAST_GAIN."""
@@ -96,7 +106,7 @@ class Confusion:
 
 
 def read_log(record: RunRecord) -> list[Reading]:
-    """Every held-out score series with enough evaluations, judged; the main ones (without a subject) when there are any."""
+    """Every held-out score series with enough evaluations, judged; those without a subject when there are any."""
     series = [one for one in [*held_out(series_of(record)), *summarised(record)] if one.base in FAMILIES]
     enough = [one for one in series if len(one.points) >= MIN_EVALUATIONS]
     main = [one for one in enough if "/" not in one.name] or enough
@@ -117,6 +127,8 @@ def judge_series(series: Series, told: float | None = None, *, completed: bool =
     if constant is not None:
         return constant
     trivial = told if family.trivial is None else family.trivial
+    if trivial is None and series.base == "accuracy":
+        trivial = answer_pair(series)
     if trivial is None:
         return _against_first(series, family)
     return _against_known(series, family, trivial, completed=completed)
@@ -129,12 +141,14 @@ def _against_known(series: Series, family: Family, trivial: float, *, completed:
     if sign * (settled - bound) > 0:
         sentence = (
             f"{series.place_name()} settles at {settled:.3g} (median of the last 3 of {len(series.points)}), "
-            f"clearly {'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least {family.effect:g}"
+            f"clearly {'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least "
+            f"{family.effect:g}"
         )
         return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence)
     if _never_left(series, family, sign, completed=completed):
         sentence = (
-            f"{series.place_name()} stays at the trivial level {trivial:g}: the best of {len(series.points)} evaluations "
+            f"{series.place_name()} stays at the trivial level {trivial:g}: the best of "
+            f"{len(series.points)} evaluations "
             f"is {_best(series, sign):.3g}, it settles at {settled:.3g}, and {bound:.3g} is the least that counts"
         )
         return Reading(word="trivial", series=series, value=settled, bound=bound, sentence=sentence)
@@ -147,7 +161,7 @@ def _best(series: Series, sign: float) -> float:
 
 
 def _never_left(series: Series, family: Family, sign: float, *, completed: bool) -> bool:
-    """A long run whose every evaluation stays at the trivial level, or one that ends pinned there and never left it far."""
+    """A long run that stays at the trivial level, or ends pinned there and never left it far."""
     if family.never_left is None or (len(series.points) < LONG_RUN and not completed):
         return False
     trivial = family.trivial or 0.0
@@ -171,16 +185,21 @@ def _against_first(series: Series, family: Family) -> Reading:
     settled, first = series.settled(), series.first
     gain = sign * (settled - first)
     error = 1.0 - first if family.higher else first
-    large = gain >= family.effect or (gain >= LEAST_GAIN and error > 0 and gain >= ERROR_SHARE * error)
+    large = gain >= family.effect or (
+        family.bounded and gain >= LEAST_GAIN and error > 0 and gain >= ERROR_SHARE * error
+    )
     bound = first + sign * family.effect
     if large and not _one_jump_to_flat(series):
         sentence = (
             f"{series.place_name()} rises from {first:.3g} to {settled:.3g} "
             f"(median of the last 3 of {len(series.points)}) on held-out data"
         )
-        return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence.replace("rises", _verb(sign)))
+        return Reading(
+            word="above", series=series, value=settled, bound=bound, sentence=sentence.replace("rises", _verb(sign))
+        )
     sentence = (
-        f"{series.place_name()} goes from {first:.3g} to {settled:.3g}: the file does not tell the trivial level, and a gain of "
+        f"{series.place_name()} goes from {first:.3g} to {settled:.3g}: the file does not tell the "
+        f"trivial level, and a gain of "
         f"{gain:+.3f} within the run cannot show one"
     )
     return Reading(word="open", series=series, value=settled, bound=bound, sentence=sentence)
@@ -200,7 +219,11 @@ def _one_jump_to_flat(series: Series) -> bool:
 def _constant_at_chance(series: Series) -> Reading | None:
     """One number for the whole run that equals 1/C: the outputs cannot depend on the input."""
     values = set(series.values)
-    if series.base not in ("accuracy", "balanced_accuracy") or len(values) != 1 or len(series.points) < FLAT_EVALUATIONS:
+    if (
+        series.base not in ("accuracy", "balanced_accuracy")
+        or len(values) != 1
+        or len(series.points) < FLAT_EVALUATIONS
+    ):
         return None
     value = series.first
     classes = round(1.0 / value) if value > 0 else 0
@@ -213,6 +236,16 @@ def _constant_at_chance(series: Series) -> Reading | None:
         + ": what one constant answer scores"
     )
     return Reading(word="trivial", series=series, value=value, bound=value, sentence=sentence)
+
+
+def answer_pair(series: Series) -> float | None:
+    """Two values that come again and again and sum to 1 are the two constant answers of a binary task."""
+    counts = Counter(round(value, 4) for value in series.values)
+    often = max(3, round(0.1 * len(series.points)))
+    pairs = [
+        value for value, count in counts.items() if value > 0.5 and count >= often and counts[round(1 - value, 4)] >= 2
+    ]
+    return max(pairs, default=None)
 
 
 def confusions_of(record: RunRecord) -> list[Confusion]:

@@ -41,7 +41,15 @@ class ClaimsSupported:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         if record.kind == "run":
             return not_run("about reports and logs of other tools")
-        for rule in (_sold_a_vanished_loss, _two_accuracies, _matrix_misfits, _impossible, _sold_estimates, _percent_misfits, _best_after_end):
+        for rule in (
+            _sold_a_vanished_loss,
+            _two_accuracies,
+            _matrix_misfits,
+            _impossible,
+            _sold_estimates,
+            _percent_misfits,
+            _best_after_end,
+        ):
             finding = rule(record)
             if finding is not None:
                 return finding
@@ -58,8 +66,10 @@ def _sold_a_vanished_loss(record: RunRecord) -> Finding | None:
     guess = f"; its other scores are estimates (line {estimates[0].line})" if estimates else ""
     first = series.points[-1]
     return failed(
-        f"'{claim.text[:60]}' (line {claim.line}) rests on a training loss printed as {first.value:g} (below {first.half_ulp:g}, line "
-        f"{first.line}) and on no held-out score{guess}: a loss that one constant output brings to 0 shows no learning",
+        f"'{claim.text[:60]}' (line {claim.line}) rests on a training loss printed as {first.value:g} "
+        f"(below {first.half_ulp:g}, line "
+        f"{first.line}) and on no held-out score{guess}: a loss that one constant output brings to 0 "
+        f"shows no learning",
         value=first.value,
         bound=first.half_ulp,
         evidence=_lines(claim.file, [claim.line, first.line, *(one.line for one in estimates[:1])]),
@@ -70,7 +80,9 @@ def _sold_a_vanished_loss(record: RunRecord) -> Finding | None:
 def _two_accuracies(record: RunRecord) -> Finding | None:
     """A classification report against the held-out accuracy that the same file states."""
     reported = [row for row in record.rows if row.name == "accuracy/classification report" and row.value is not None]
-    stated = [row for row in record.rows if row.name == "accuracy" and row.split in ("val", "test") and row.value is not None]
+    stated = [
+        row for row in record.rows if row.name == "accuracy" and row.split in ("val", "test") and row.value is not None
+    ]
     if not reported or not stated:
         return None
     last = stated[-1]
@@ -78,7 +90,8 @@ def _two_accuracies(record: RunRecord) -> Finding | None:
     if abs(gap) <= DIFFERENT_BY:
         return None
     return failed(
-        f"the {last.split} accuracy is {last.value:.4f} on line {last.line} and {reported[-1].value:.4f} in the classification report "
+        f"the {last.split} accuracy is {last.value:.4f} on line {last.line} and {reported[-1].value:.4f} "
+        f"in the classification report "
         f"on line {reported[-1].line}: one of them is not about held-out data",
         value=gap,
         bound=DIFFERENT_BY,
@@ -92,16 +105,21 @@ def _matrix_misfits(record: RunRecord) -> Finding | None:
         near = [
             row
             for row in record.rows
-            if row.name == "accuracy" and row.split != "train" and row.value is not None and abs(row.line - matrix.line) <= NEAR_LINES
+            if row.name == "accuracy"
+            and row.split != "train"
+            and row.value is not None
+            and abs(row.line - matrix.line) <= NEAR_LINES
         ]
         if near and all(_misfits(row, matrix) for row in near):
             row = min(near, key=lambda one: abs(one.line - matrix.line))
             return failed(
-                f"the confusion matrix on line {matrix.line} has {matrix.correct:g} of {matrix.n:g} right ({matrix.accuracy:.4f}), but "
+                f"the confusion matrix on line {matrix.line} has {matrix.correct:g} of {matrix.n:g} right "
+                f"({matrix.accuracy:.4f}), but "
                 f"the accuracy on line {row.line} is {row.value:.4f}",
                 value=row.value,
                 bound=round(matrix.accuracy, 6),
                 evidence=_lines(matrix.file, [matrix.line, row.line]),
+                on_fail="notes" if beats_trivial(record) else "refutes",
                 to_settle="recompute both from the stored predictions",
             )
     return None
@@ -114,7 +132,12 @@ def _misfits(row: Row, matrix: Confusion) -> bool:
 def _impossible(record: RunRecord) -> Finding | None:
     bounded = ("accuracy", "auroc", "map", "map_50", "f1", "precision", "recall", "miou", "dice", "ap")
     for row in record.rows:
-        if row.name not in bounded or row.value is None or row.half_ulp == 0 or (row.epoch is None and row.step is None):
+        if (
+            row.name not in bounded
+            or row.value is None
+            or row.half_ulp == 0
+            or (row.epoch is None and row.step is None)
+        ):
             continue
         if row.value > 1 + max(1e-6, 2 * row.half_ulp) or row.value < -1e-9:
             return failed(
@@ -135,7 +158,8 @@ def _sold_estimates(record: RunRecord) -> Finding | None:
         for win in wins:
             if 0 <= win.line - guess.line <= NEAR_LINES and "percent" in win.values:
                 return failed(
-                    f"'{win.text[:70]}' (line {win.line}) is concluded from numbers that the report calls estimates (line {guess.line}), "
+                    f"'{win.text[:70]}' (line {win.line}) is concluded from numbers that the report calls "
+                    f"estimates (line {guess.line}), "
                     "and it holds no measured held-out score",
                     evidence=_lines(guess.file, [guess.line, win.line]),
                     on_fail="unproves",
@@ -149,10 +173,14 @@ def _percent_misfits(record: RunRecord) -> Finding | None:
         values = claim.values
         if not {"from", "to", "percent"} <= set(values) or values["from"] == 0 or values["to"] == 0:
             continue
-        off = min(abs(values["percent"] - said) for said in _percentages(values["from"], values["to"], bool(values["in_percent"])))
+        off = min(
+            abs(values["percent"] - said)
+            for said in _percentages(values["from"], values["to"], bool(values["in_percent"]))
+        )
         if off > PERCENT_OFF + values["percent_half_ulp"]:
             return failed(
-                f"'{claim.text[:80]}' (line {claim.line}): {values['from']:g} to {values['to']:g} is no change of {values['percent']:g} %",
+                f"'{claim.text[:80]}' (line {claim.line}): {values['from']:g} to {values['to']:g} is no "
+                f"change of {values['percent']:g} %",
                 value=values["percent"],
                 bound=round(100 * (values["to"] - values["from"]) / values["from"], 2),
                 evidence=_lines(claim.file, [claim.line]),
@@ -165,7 +193,13 @@ def _percent_misfits(record: RunRecord) -> Finding | None:
 def _percentages(first: float, last: float, in_percent: bool) -> Sequence[float]:
     """Every way people express a change: relative to the start, to the end, in points, as a share that is left."""
     points = abs(last - first) * (1 if in_percent else 100)
-    return (100 * abs(last - first) / abs(first), 100 * abs(last - first) / abs(last), points, 100 * last / first, 100 * first / last)
+    return (
+        100 * abs(last - first) / abs(first),
+        100 * abs(last - first) / abs(last),
+        points,
+        100 * last / first,
+        100 * first / last,
+    )
 
 
 def _best_after_end(record: RunRecord) -> Finding | None:
@@ -209,10 +243,17 @@ class AccuracyCarriesF1:
             if "accuracy" not in last or "f1" not in last:
                 continue
             ran = True
-            finding = _hollow(last)
+            best = max(
+                (row.value or 0.0 for row in record.rows if row.split == split and row.name == "f1"), default=0.0
+            )
+            finding = _hollow(last) if best <= 2 * LOW_F1 else None
             if finding is not None:
                 return finding
-        return passed("F1 is not near 0 where accuracy is high") if ran else not_run("accuracy and F1 are not given together")
+        return (
+            passed("F1 is not near 0 where accuracy is high")
+            if ran
+            else not_run("accuracy and F1 are not given together")
+        )
 
 
 def _hollow(last: Mapping[str, Row]) -> Finding | None:
@@ -221,7 +262,8 @@ def _hollow(last: Mapping[str, Row]) -> Finding | None:
     if not high or (recall is not None and (recall.value or 0.0) > LOW_F1):
         return None
     return failed(
-        f"accuracy {accuracy.value:.4f} (line {accuracy.line}) stands beside a mean F1 of {f1.value:.4f} (line {f1.line}): nearly every "
+        f"accuracy {accuracy.value:.4f} (line {accuracy.line}) stands beside a mean F1 of {f1.value:.4f} "
+        f"(line {f1.line}): nearly every "
         "positive is missed, which always answering 'no' also does",
         value=f1.value,
         bound=LOW_F1,
@@ -247,7 +289,8 @@ class LossDefinitionReadsLabels:
         if not shown:
             return not_run("no definition of a loss is shown")
         return failed(
-            f"the loss on line {shown[0].line}, '{shown[0].text[:90]}', is made of one output alone: no label can change it",
+            f"the loss on line {shown[0].line}, '{shown[0].text[:90]}', is made of one output alone: no "
+            f"label can change it",
             evidence=_lines(shown[0].file, [one.line for one in shown]),
             on_fail="notes" if beats_trivial(record) else "unproves",
             to_settle="flip the labels of one batch and compare the loss (veritrain probe loss_under_flipped_labels)",

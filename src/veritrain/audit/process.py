@@ -51,7 +51,9 @@ class RanToTheEnd:
         effect: OnFail = "notes" if after or held_out_rows(record) else "unproves"
         epochs = {row.epoch for row in record.rows if row.epoch is not None and row.name != "learning_rate"}
         where = "before any epoch was finished" if not epochs else f"in or after epoch {max(epochs):g}"
-        return failed(f"{said}, {where}", evidence=_cite([crash]), on_fail=effect, to_settle="mend the error and train again")
+        return failed(
+            f"{said}, {where}", evidence=_cite([crash]), on_fail=effect, to_settle="mend the error and train again"
+        )
 
 
 class ErrorsNotSwallowed:
@@ -75,7 +77,8 @@ class ErrorsNotSwallowed:
         zeros = [row for row in record.rows if row.name == "loss" and row.value == 0 and row.line > errors[0].line]
         if zeros:
             return failed(
-                f"{len(errors)} batches failed (from line {errors[0].line}: '{errors[0].text[:80]}') and the epoch is reported with a "
+                f"{len(errors)} batches failed (from line {errors[0].line}: '{errors[0].text[:80]}') and "
+                f"the epoch is reported with a "
                 f"loss of {zeros[0].value:g} on line {zeros[0].line}",
                 value=len(errors),
                 bound=0,
@@ -113,7 +116,10 @@ class OneRunPerTable:
         if not restarts:
             return passed("the epoch counter never restarts")
         runs = len({row.run for row in record.rows})
-        said = f"the epoch counter restarts {len(restarts)} times (lines {', '.join(str(r.line) for r in restarts[:4])}): {runs} runs in one file"
+        said = (
+            f"the epoch counter restarts {len(restarts)} times (lines "
+            f"{', '.join(str(r.line) for r in restarts[:4])}): {runs} runs in one file"
+        )
         effect: OnFail = "unproves" if record.kind == "csv_history" else "notes"
         return failed(
             said,

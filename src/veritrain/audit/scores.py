@@ -40,24 +40,47 @@ class BeatsTrivial:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         if record.kind == "run":
             return _own_run(record)
-        matrix = _at_majority(confusions_of(record))
+        matrix = None if _ranks_well(record) else _at_majority(confusions_of(record))
         return matrix if matrix is not None else _bare(record)
 
 
 def _own_run(record: RunRecord) -> Finding:
     score, claim = record.score(), record.claim
     if score is None or claim is None or not score.get("gain_ci95") or None in score["gain_ci95"]:
-        return not_run("no score with the interval of its gain over the best input-free baseline", to_settle="veritrain evaluate RUN")
+        return not_run(
+            "no score with the interval of its gain over the best input-free baseline",
+            to_settle="veritrain evaluate RUN",
+        )
     low, high = score["gain_ci95"]
-    gain = f"{claim.metric} on {claim.split} beats the best input-free baseline by [{low:+.3f}, {high:+.3f}] (95 %, groups)"
+    gain = (
+        f"{claim.metric} on {claim.split} beats the best input-free baseline by [{low:+.3f}, "
+        f"{high:+.3f}] (95 %, groups)"
+    )
     cited = (Citation(file=str(record.path / "results.json")),)
     if low > 0:
         return passed(gain, value=low, bound=0.0, evidence=cited)
     if high < claim.minimal_effect:
-        sentence = f"the gain of {claim.metric} on {claim.split} is at most {high:+.3f}, below the least that counts ({claim.minimal_effect:g})"
-        return failed(sentence, value=high, bound=claim.minimal_effect, evidence=cited, on_fail="refutes", to_settle=_SCORE_AGAIN)
+        sentence = (
+            f"the gain of {claim.metric} on {claim.split} is at most {high:+.3f}, below the least "
+            f"that counts ({claim.minimal_effect:g})"
+        )
+        return failed(
+            sentence, value=high, bound=claim.minimal_effect, evidence=cited, on_fail="refutes", to_settle=_SCORE_AGAIN
+        )
     sentence = f"the gain of {claim.metric} on {claim.split}, [{low:+.3f}, {high:+.3f}], contains no gain at all"
-    return failed(sentence, value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle="more groups in the test split")
+    return failed(
+        sentence, value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle="more groups in the test split"
+    )
+
+
+def _ranks_well(record: RunRecord) -> bool:
+    """A score of the ranking is clearly above chance: accuracy at one threshold then decides nothing."""
+    return any(
+        row.name in ("auroc", "mcc", "kappa") and (row.value or 0.0) > _RANKS_ABOVE[row.name] for row in record.rows
+    )
+
+
+_RANKS_ABOVE = {"auroc": 0.6, "mcc": 0.1, "kappa": 0.1}
 
 
 def _at_majority(matrices: Sequence[Confusion]) -> Finding | None:
@@ -68,8 +91,10 @@ def _at_majority(matrices: Sequence[Confusion]) -> Finding | None:
         upper = upper_share(matrix.correct, matrix.n)
         if upper - matrix.majority < SMALL_EFFECT:
             return failed(
-                f"its confusion matrix has {matrix.correct:g} of {matrix.n:g} right ({matrix.accuracy:.4f}); always naming the "
-                f"largest class has {matrix.largest:g} ({matrix.majority:.4f}), and the upper 95 % bound is {upper:.4f}",
+                f"its confusion matrix has {matrix.correct:g} of {matrix.n:g} right "
+                f"({matrix.accuracy:.4f}); always naming the "
+                f"largest class has {matrix.largest:g} ({matrix.majority:.4f}), and the upper 95 % bound "
+                f"is {upper:.4f}",
                 value=upper,
                 bound=matrix.majority + SMALL_EFFECT,
                 evidence=(Citation(file=matrix.file, line=matrix.line),),
@@ -99,13 +124,18 @@ def _bare(record: RunRecord) -> Finding:
 
 def _all_zero(record: RunRecord) -> Finding | None:
     """A detector whose every printed average precision is 0 has found nothing at any threshold."""
-    rows = [row for row in record.rows if row.name.partition("/")[0] in ("map", "map_50", "map_75") and row.split in HELD_OUT]
+    rows = [
+        row
+        for row in record.rows
+        if row.name.partition("/")[0] in ("map", "map_50", "map_75") and row.split in HELD_OUT
+    ]
     printed = [row for row in rows if row.value is not None and row.half_ulp > 0]
     names = {(row.name, row.raw) for row in printed}
     if len(names) < 2 or any(row.value for row in rows):
         return None
     return failed(
-        f"every mean average precision in the file is printed as 0 ({len(names)} of them, the first on line {printed[0].line})",
+        f"every mean average precision in the file is printed as 0 ({len(names)} of them, the first on "
+        f"line {printed[0].line})",
         value=0.0,
         bound=FAMILIES["map_50"].effect,
         evidence=tuple(Citation(file=row.file, line=row.line) for row in printed[:5]),
@@ -115,7 +145,9 @@ def _all_zero(record: RunRecord) -> Finding | None:
 
 def _f1_stays(readings: Sequence[Reading]) -> list[Reading]:
     """Accuracy that rises while F1 does not may be a change of the favoured class."""
-    return [one for one in readings if one.series.base in ("f1", "balanced_accuracy", "mcc", "kappa") and one.word == "open"]
+    return [
+        one for one in readings if one.series.base in ("f1", "balanced_accuracy", "mcc", "kappa") and one.word == "open"
+    ]
 
 
 def _finding_of(make: object, reading: Reading, on_fail: OnFail | None) -> Finding:
@@ -183,7 +215,9 @@ class MetricMoves:
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
-        main = [one for one in held_out(series_of(record)) if "/" not in one.name and len(one.points) >= FLAT_EVALUATIONS]
+        main = [
+            one for one in held_out(series_of(record)) if "/" not in one.name and len(one.points) >= FLAT_EVALUATIONS
+        ]
         if not main:
             return not_run("no held-out score with at least 5 evaluations")
         flat = [one for one in main if len(set(one.values)) == 1 and not _known_above(one)]
@@ -195,7 +229,8 @@ class MetricMoves:
             value=one.first,
             bound=one.first,
             evidence=one.cite(),
-            to_settle="print the predicted classes of one batch at two epochs; if they are equal, the outputs do not move",
+            to_settle="print the predicted classes of one batch at two epochs; if they are equal, the "
+            "outputs do not move",
         )
 
 
@@ -227,7 +262,8 @@ class NotTooGoodTooEarly:
         if not early:
             return passed("no held-out score is near perfect at the first evaluation")
         return failed(
-            f"{early[0].place_name()} is already {early[0].first:.4g} at the first evaluation (line {early[0].points[0].line})",
+            f"{early[0].place_name()} is already {early[0].first:.4g} at the first evaluation (line "
+            f"{early[0].points[0].line})",
             value=early[0].first,
             bound=0.99,
             evidence=early[0].cite(early[0].points[0]),
@@ -256,7 +292,8 @@ class ValNotAboveTrain:
             if len(gaps) >= 3 and min(gaps[:3]) > 0 and max(gaps) > 0.05:
                 worst = gaps.index(max(gaps))
                 return failed(
-                    f"{val.place_name()} is above the training score by up to {max(gaps):.3f} (line {val.points[worst].line})",
+                    f"{val.place_name()} is above the training score by up to {max(gaps):.3f} (line "
+                    f"{val.points[worst].line})",
                     value=max(gaps),
                     bound=0.05,
                     evidence=val.cite(val.points[worst]),
@@ -269,7 +306,9 @@ def _train_and_val(record: RunRecord) -> list[tuple[Series, Series]]:
     every = series_of(record)
     train = {(one.run, one.name): one for one in every if one.split == "train"}
     scored = [one for one in held_out(every) if (one.run, one.name) in train]
-    return [(train[(one.run, one.name)], one) for one in scored if len(train[(one.run, one.name)].points) == len(one.points)]
+    return [
+        (train[(one.run, one.name)], one) for one in scored if len(train[(one.run, one.name)].points) == len(one.points)
+    ]
 
 
 class NoLateOverfit:
@@ -285,14 +324,17 @@ class NoLateOverfit:
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
-        losses = [one for one in series_of(record) if one.name == "loss" and one.split in HELD_OUT and len(one.points) >= 5]
+        losses = [
+            one for one in series_of(record) if one.name == "loss" and one.split in HELD_OUT and len(one.points) >= 5
+        ]
         if not losses:
             return not_run("no held-out loss with at least 5 evaluations")
         for one in losses:
             best = min(one.points, key=lambda point: point.value)
             if best.value > 0 and one.settled() > 1.2 * best.value:
                 return failed(
-                    f"{one.place_name()} ends at {one.settled():.4g}, {one.settled() / best.value:.2f} times its best {best.value:.4g} "
+                    f"{one.place_name()} ends at {one.settled():.4g}, {one.settled() / best.value:.2f} "
+                    f"times its best {best.value:.4g} "
                     f"(line {best.line})",
                     value=one.settled(),
                     bound=1.2 * best.value,

@@ -77,7 +77,9 @@ def _fine_place(row: Row, place: float) -> float:
 def _series(key: tuple[str, str | None, str], places: dict[float, Row]) -> Series:
     run, split, name = key
     rows = sorted(places.items(), key=lambda item: item[1].line)
-    points = tuple(Point(value=float(row.value or 0.0), line=row.line, half_ulp=row.half_ulp, place=place) for place, row in rows)
+    points = tuple(
+        Point(value=float(row.value or 0.0), line=row.line, half_ulp=row.half_ulp, place=place) for place, row in rows
+    )
     return Series(file=rows[0][1].file, run=run, split=split, name=name, points=points)
 
 
@@ -90,7 +92,9 @@ def summarised(record: RunRecord) -> list[Series]:
     """Held-out series from a summary table that gives the initial, the best and the final value on one line."""
     lines: dict[tuple[int, str | None, str], dict[str, Row]] = defaultdict(dict)
     for row in record.rows:
-        place, _, name = row.name.rpartition("/") if row.name.startswith(("best/", "first/")) else ("final", "", row.name)
+        place, _, name = (
+            row.name.rpartition("/") if row.name.startswith(("best/", "first/")) else ("final", "", row.name)
+        )
         if row.split in HELD_OUT and row.value is not None and name not in NOT_SCORES:
             lines[(row.line, row.split, name)][place] = row
     found = []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _START = "Traceback (most recent call last)"
-_ERROR = re.compile(r"^\s*(?P<name>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Killed))\b\s*(?::|$)")
+_ERROR = re.compile(
+    r"^\s*(?P<name>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Killed))\b\s*(?::|$)"
+)
 _BARE = re.compile(
     r"Segmentation fault|core dumped|CUDA out of memory|^Killed\b|Out of memory|returned non-zero exit status|"
     r"Process finished with exit code (?!0\b)-?\d+|terminate called|Bus error"

@@ -1,4 +1,4 @@
-"""CSV histories: Lightning, YOLOv5, Ultralytics, Keras CSVLogger, W&B exports, our own metrics.csv and home-made ones."""
+"""CSV histories: Lightning, YOLOv5, Ultralytics, Keras, W&B exports, our own metrics.csv and home-made ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def _rows(lines: Iterator[str], path: Path) -> Iterator[tuple[int, list[str], bo
         if delimiter is None:
             delimiter = _delimiter(line)
             if delimiter is None:
-                raise ArtefactError("one column only", expected="a header with commas", found=line[:80], file=path, line=number)
+                raise ArtefactError(
+                    "one column only", expected="a header with commas", found=line[:80], file=path, line=number
+                )
         yield number, _cells(line.lstrip("\ufeff").replace("\x00", ""), delimiter), line.endswith(("\n", "\r"))
 
 
@@ -97,12 +99,18 @@ def _read(rows: Iterator[tuple[int, list[str], bool]], file: str) -> _State:
     state = _State(columns=columns_of(header))
     if not any(column.metric for column in state.columns) and not _is_long(header):
         raise ArtefactError(
-            "no column is a loss or a score", expected="names such as loss, val_accuracy, mAP50", found=", ".join(header[:8]), file=file
+            "no column is a loss or a score",
+            expected="names such as loss, val_accuracy, mAP50",
+            found=", ".join(header[:8]),
+            file=file,
         )
     for number, cells, whole in rows:
         if state.rows == 0:
             # Without a counter, a row that starts with a word describes a variant, not a moment of training.
-            state.is_series = not any(column.counts for column in state.columns) and parse_number(cells[0]) is not None
+            state.is_series = (
+                not any(column.counts in ("epoch", "step") for column in state.columns)
+                and parse_number(cells[0]) is not None
+            )
         if [cell.lower() for cell in cells] == [cell.lower() for cell in header]:
             state.segment += 1
             state.remarks.append(Remark(file=file, line=number, kind="epoch_restart", text="the header is repeated"))
@@ -116,7 +124,9 @@ def _read(rows: Iterator[tuple[int, list[str], bool]], file: str) -> _State:
     return state
 
 
-def _remark_ragged(state: _State, file: str, number: int, cells: Sequence[str], header: Sequence[str], whole: bool) -> None:
+def _remark_ragged(
+    state: _State, file: str, number: int, cells: Sequence[str], header: Sequence[str], whole: bool
+) -> None:
     kind = "ragged" if whole else "torn"
     if sum(remark.kind == kind for remark in state.remarks) < _RAGGED_SHOWN:
         text = f"{len(cells)} cells where the header has {len(header)}"
@@ -146,6 +156,7 @@ def _take(state: _State, number: int, cells: Sequence[str]) -> None:
     pairs = list(zip(state.columns, cells, strict=False))
     epoch = _count(pairs, "epoch")
     step = _count(pairs, "step")
+    run = next((cell for column, cell in pairs if column.counts == "run"), None)
     if step is None and state.is_series:
         step = state.rows
     took = False
@@ -166,7 +177,7 @@ def _take(state: _State, number: int, cells: Sequence[str]) -> None:
                 place=column.metric.place,
                 epoch=epoch,
                 step=None if step is None else int(step),
-                run=column.run,
+                run=column.run or run,
             )
         )
     state.rows += took

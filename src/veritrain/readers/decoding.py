@@ -27,7 +27,9 @@ def head_of(path: Path) -> tuple[str, str]:
         with path.open("rb") as file:
             raw = file.read(HEAD_BYTES)
     except OSError as error:
-        raise unreadable("cannot be opened", error.strerror or str(error), path, "check the path and the permissions") from error
+        raise unreadable(
+            "cannot be opened", error.strerror or str(error), path, "check the path and the permissions"
+        ) from error
     if not raw.strip(b"\x00 \t\r\n"):
         raise unreadable("the file is empty", f"{len(raw)} bytes, none of them text", path)
     encoding = encoding_of(raw)

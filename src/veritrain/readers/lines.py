@@ -1,4 +1,4 @@
-"""Text as a terminal would show it, line by line: carriage returns, colours and progress bars undone, in bounded memory."""
+"""Text as a terminal would show it: carriage returns, colours and progress bars undone, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from veritrain.readers.names import plain_map
 _CHUNK = 1 << 20
 _LONGEST = 20_000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_WIDE_SIGNS = str.maketrans("：，（）％｜；＝～【】＋－／，、“”", ":,()%|;=~[]+-/,,\"\"")
+_WIDE_SIGNS = str.maketrans("：，（）％｜；＝～【】＋－／，、“”", ':,()%|;=~[]+-/,,""')
 _PREFIX = re.compile(
     r"^\s*(?:wandb:\s+|\[?\d{4}[-/]\d\d?[-/]\d\d?[ T]\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s*(?:[-|]\s*)?"
-    r"(?:\[?(?:INFO|DEBUG|WARNING|ERROR)\]?\s*(?:[-|:]\s*)?)?|(?:INFO|DEBUG)\s*[:|-]\S*\s*)+"
+    r"(?:\[?(?:INFO|DEBUG|WARNING|ERROR)\]?\s*(?:[-|:]\s*)?)?|(?:INFO|DEBUG|WARNING)(?::[\w.]+:|\s*[:|-]\s*))+"
 )
 _BAR = re.compile(r"^(?P<who>.{0,80}?)\s*\d{1,3}%\|[^|]*\|\s*\d+/\d+")
 _KERAS_BAR = re.compile(r"^\s*(?P<done>\d+)/(?P<total>\d+)\s*(?:\[[=>.\s]*\]|[━╸╺\s]{3,}|\x1b|-)")

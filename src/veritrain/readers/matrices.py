@@ -72,7 +72,7 @@ class MatrixFinder:
 
 
 def confusion_values(rows: list[list[int]]) -> dict[str, float]:
-    """What the rules need of a matrix: n, correct, the largest true class, the number of classes, the four cells when binary."""
+    """What the rules need of a matrix: n, correct, the largest class, the number of classes, four cells when binary."""
     total = sum(map(sum, rows))
     values = {
         "n": float(total),

@@ -5,31 +5,103 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-TRAIN = frozenset("train training tr trn 训练 訓練 训练集 訓練集 entrenamiento treino".split())
-VAL = frozenset("val valid validation validating dev eval evaluation evaluating 验证 驗證 验证集 驗證集 评估 評估 vali".split())
-TEST = frozenset("test testing tst holdout 测试 測試 测试集 測試集".split())
-_DROPPED = frozenset(
-    "epoch step avg average mean macro overall running curr current metrics metric score scores is was "
-    "on of the and a an with set data dataset per 平均 总体 整体 最终 final last model 模型 当前 當前 本轮 eval/ rate% value 值 最后 "
-    "宏平均 总 總 at with only pred "
-    "分数 分數 得分 指标".split()
+TRAIN = frozenset(["train", "training", "tr", "trn", "训练", "訓練", "训练集", "訓練集", "entrenamiento", "treino"])
+VAL = frozenset(
+    [
+        "val",
+        "valid",
+        "validation",
+        "validating",
+        "dev",
+        "eval",
+        "evaluation",
+        "evaluating",
+        "验证",
+        "驗證",
+        "验证集",
+        "驗證集",
+        "评估",
+        "評估",
+        "vali",
+    ]
 )
-_BEST = frozenset("best 最佳 最高 最好 最优 highest max 最大 最低 lowest min peak".split())
-_FIRST = frozenset("initial 初始 start starting 起始".split())
+TEST = frozenset(["test", "testing", "tst", "holdout", "测试", "測試", "测试集", "測試集"])
+_DROPPED = frozenset(
+    [
+        "epoch",
+        "step",
+        "avg",
+        "average",
+        "mean",
+        "macro",
+        "overall",
+        "running",
+        "curr",
+        "current",
+        "metrics",
+        "metric",
+        "score",
+        "scores",
+        "is",
+        "was",
+        "on",
+        "of",
+        "the",
+        "and",
+        "a",
+        "an",
+        "with",
+        "set",
+        "data",
+        "dataset",
+        "per",
+        "平均",
+        "总体",
+        "整体",
+        "最终",
+        "final",
+        "last",
+        "model",
+        "模型",
+        "当前",
+        "當前",
+        "本轮",
+        "eval/",
+        "rate%",
+        "value",
+        "值",
+        "最后",
+        "宏平均",
+        "总",
+        "總",
+        "at",
+        "with",
+        "only",
+        "pred",
+        "分数",
+        "分數",
+        "得分",
+        "指标",
+    ]
+)
+_BEST = frozenset(["best", "最佳", "最高", "最好", "最优", "highest", "max", "最大", "最低", "lowest", "min", "peak"])
+_FIRST = frozenset(["initial", "初始", "start", "starting", "起始"])
 
 _ALIASES = {
     "loss/giou": "giou",
     "loss": "loss losses 损失 損失 损失值 totalloss lossis",
-    "accuracy": "accuracy acc top1 acc1 acc@1 prec@1 prec1 top1acc top1accuracy accuracytop1 accuracy1 categoricalaccuracy "
-    "binaryaccuracy sparsecategoricalaccuracy pixelacc pixelaccuracy oa 准确率 準確率 准确度 準確度 正确率 正確率 精度 acurácia "
+    "accuracy": "accuracy acc top1 acc1 acc@1 prec@1 prec1 top1acc top1accuracy accuracytop1 accuracy1 "
+    "categoricalaccuracy "
+    "binaryaccuracy sparsecategoricalaccuracy pixelacc pixelaccuracy oa 准确率 準確率 准确度 準確度 "
+    "正确率 正確率 精度 acurácia "
     "exactitud accuracyscore 分类准确率 分類準確率",
     "accuracy_top5": "top5 acc5 acc@5 prec@5 prec5 top5acc top5accuracy accuracytop5 accuracy5",
     "balanced_accuracy": "balancedaccuracy balancedacc bacc uar",
     "auroc": "auroc auc rocauc aucroc imageauroc aurocscore aucscore",
     "ap": "ap auprc aupr prauc averageprecision aucpr",
-    "map": "map map50-95 map5095 map50:95 map505095 bboxmap 平均精度均值",
-    "map_50": "map50 ap50 map05 map@50 bboxmap50",
-    "map_75": "map75 ap75",
+    "map": "map map50-95 map5095 map50:95 map505095 bboxmap cocobboxmap map5095b 平均精度均值",
+    "map_50": "map50 ap50 map05 map@50 bboxmap50 cocobboxmap50",
+    "map_75": "map75 ap75 bboxmap75 cocobboxmap75",
     "miou": "miou meaniou meaniu miu iou meanintersectionoverunion jaccard",
     "dice": "dice dsc dicescore dicecoefficient dicecoef",
     "f1": "f1 f1score fscore f1measure f1macro microf1 f1分数 f1分數 f1值 f1得分",
@@ -55,17 +127,51 @@ _ALIASES = {
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
 
 SCORES = frozenset(
-    "accuracy accuracy_top5 balanced_accuracy auroc ap map map_50 map_75 miou dice f1 precision recall specificity".split()
+    [
+        "accuracy",
+        "accuracy_top5",
+        "balanced_accuracy",
+        "auroc",
+        "ap",
+        "map",
+        "map_50",
+        "map_75",
+        "miou",
+        "dice",
+        "f1",
+        "precision",
+        "recall",
+        "specificity",
+    ]
 )
 """Names that live between 0 and 1 and are sometimes printed as percent."""
 
-EPOCH = frozenset("epoch epochs ep epochno epochnum 轮次 轮数 epoch轮次 轮 迭代轮次 epoka época 世代".split())
-STEP = frozenset("step iter iteration globalstep batch iterations steps 步数 step数".split())
+EPOCH = frozenset(
+    [
+        "epoch",
+        "epochs",
+        "ep",
+        "epochno",
+        "epochnum",
+        "轮次",
+        "轮数",
+        "epoch轮次",
+        "轮",
+        "迭代轮次",
+        "epoka",
+        "época",
+        "世代",
+    ]
+)
+RUN = frozenset(["fold", "kfold", "run", "runid", "seed", "trial", "model", "experiment", "member"])
+STEP = frozenset(["step", "iter", "iteration", "globalstep", "batch", "iterations", "steps", "步数", "step数"])
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 _UNIT = re.compile(r"\((?:[A-Z]|%|[a-z]+)\)|\[%\]|%")
 _RANGE_MAP = re.compile(r"(?i)mAP\s*[@_ ]?\(?\s*(?:\[|IoU\s*=\s*)?\s*0?\.50?\s*[:\-–~]\s*0?\.95\]?\)?")
-_HALF_MAP = re.compile(r"(?i)\b(m?AP)\s*[@_ ]\(?\s*(?:IoU\s*=\s*)?0?\.5(?:0)?\)?(?![\d:])|\b(m?AP)\.5(?![\d:])|\b(m?AP)@50\b")
+_HALF_MAP = re.compile(
+    r"(?i)\b(m?AP)\s*[@_ ]\(?\s*(?:IoU\s*=\s*)?0?\.5(?:0)?\)?(?![\d:])|\b(m?AP)\.5(?![\d:])|\b(m?AP)@50\b"
+)
 _RANGE_MAP_INT = re.compile(r"(?i)mAP@?\s*50\s*[:\-–~]\s*95")
 
 
@@ -79,7 +185,7 @@ class Name:
 
 
 def plain_map(text: str) -> str:
-    """``mAP@0.5:0.95`` and its cousins as ``mAP50-95``, ``mAP@.5`` as ``mAP50``: the digits stop looking like values."""
+    """``mAP@0.5:0.95`` becomes ``mAP50-95`` and ``mAP@.5`` becomes ``mAP50``: digits stop looking like values."""
     if "AP" not in text and "ap" not in text:
         return text
     text = _RANGE_MAP_INT.sub("mAP50-95", _RANGE_MAP.sub("mAP50-95", text))
@@ -104,31 +210,69 @@ def canonical(raw: str) -> Name | None:
 
 
 def counter(raw: str) -> str | None:
-    """"epoch" or "step" when the column counts training, else None."""
+    """ "epoch", "step" or "run" when the column places a row, else None."""
     flat = re.sub(r"[\s_./#:]", "", raw.strip().strip("*`'\"").lower())
     if flat in EPOCH - {"epochs"}:
         return "epoch"
-    return "step" if flat in STEP else None
+    if flat in STEP:
+        return "step"
+    return "run" if flat in RUN else None
 
 
 def split_word(text: str) -> str | None:
     """The split that a header such as ``验证损失:`` or ``### Validation Metrics`` speaks of."""
     tokens = _tokens(text)
-    told = [split for words, split in ((TRAIN, "train"), (VAL, "val"), (TEST, "test")) if any(token in words for token in tokens)]
+    told = [
+        split
+        for words, split in ((TRAIN, "train"), (VAL, "val"), (TEST, "test"))
+        if any(token in words for token in tokens)
+    ]
     return told[0] if len(told) == 1 else None
 
 
 def _tokens(text: str) -> list[str]:
     spaced = _CAMEL.sub(" ", _UNIT.sub(" ", text))
     spaced = re.sub(r"([\u4e00-\u9fff]+)", r" \1 ", spaced)
-    words = [word for word in re.split(r"[\s_/\\.,:;()\[\]|#\-]+", spaced.lower().replace("f1-score", "f1score")) if word]
+    words = [
+        word for word in re.split(r"[\s_/\\.,:;()\[\]|#\-]+", spaced.lower().replace("f1-score", "f1score")) if word
+    ]
     return [part for word in words for part in _cut_chinese(word)]
 
 
 _CHINESE_PREFIXES = tuple(
     sorted(
-        ["训练集", "訓練集", "训练", "訓練", "验证集", "驗證集", "验证", "驗證", "测试集", "測試集", "测试", "測試", "平均", "总体", "整体", "最终", "最佳"]
-        + ["最高", "最好", "最优", "最低", "初始", "当前", "總", "总", "模型", "评估", "評估", "最后", "宏平均"],
+        [
+            "训练集",
+            "訓練集",
+            "训练",
+            "訓練",
+            "验证集",
+            "驗證集",
+            "验证",
+            "驗證",
+            "测试集",
+            "測試集",
+            "测试",
+            "測試",
+            "平均",
+            "总体",
+            "整体",
+            "最终",
+            "最佳",
+            "最高",
+            "最好",
+            "最优",
+            "最低",
+            "初始",
+            "当前",
+            "總",
+            "总",
+            "模型",
+            "评估",
+            "評估",
+            "最后",
+            "宏平均",
+        ],
         key=len,
         reverse=True,
     )

@@ -1,4 +1,4 @@
-"""Numbers bound to names inside one line of text: ``Train Loss: 0.5 | Val Acc: 81.2%``, ``Loss 6.9 (7.0)``, ``{'loss': 1.2}``."""
+"""Numbers bound to names inside one line: ``Train Loss: 0.5 | Val Acc: 81.2%``, ``Loss 6.9 (7.0)``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from veritrain.readers.names import Name, canonical
+from veritrain.readers.names import SCORES, Name, canonical
 from veritrain.readers.numbers import NONFINITE, NUMBER, Number, parse_number
 
 _NAME = r"[A-Za-z\u4e00-\u9fff][A-Za-z0-9_\u4e00-\u9fff@./²' \-]{0,40}?(?:\([A-Za-z0-9_\u4e00-\u9fff@%\- ]{1,30}\))?"
@@ -14,18 +14,28 @@ _SEPARATOR = r"\s*(?:[:=]+|\bis\s*[:=]?|\bwas\b|\bof\b|达到了?|達到了?|为
 _VALUE = rf"(?P<about>[~≈<>+]?)\[?(?P<number>{NUMBER}|{NONFINITE})\]?(?P<percent>\s*%)?"
 _NAMED = re.compile(rf"(?P<name>{_NAME}){_SEPARATOR}{_VALUE}", re.IGNORECASE)
 _SPACED = re.compile(
-    rf"(?<![A-Za-z])(?P<name>(?:metrics/|best/|train/|val/)?(?:\w+_)?(?:Loss|Acc@?[15]?|Prec@[15]|Top-?[15]|AUC|mAP50(?:-95)?|F1|mIoU|"
-    rf"precision|recall|accuracy|acc))\s+(?P<about>)(?P<number>\d*\.\d+(?:[eE][-+]?\d+)?|{NONFINITE})(?P<percent>\s*%)?",
+    rf"(?<![A-Za-z])(?P<name>(?:metrics/|best/|train/|val/)?(?:\w+_)?(?:Loss|Acc@?[15]?|Prec@[15]|"
+    rf"Top-?[15]|AUC|mAP50(?:-95)?|F1|mIoU|"
+    rf"precision|recall|accuracy|acc))\s+(?P<about>)(?P<number>\d*\.\d+(?:[eE][-+]?\d+)?|"
+    rf"{NONFINITE})(?P<percent>\s*%)?",
     re.IGNORECASE,
 )
 _METER = re.compile(r"\s*\(\s*(\d*\.\d+(?:[eE][-+]?\d+)?)\s*\)")
+_SHARE = re.compile(rf"\s*/\s*\d+\s*\(\s*({NUMBER})\s*%\s*\)")
 _ARROW = re.compile(r"\s*(?:→|->|=>|~|降至|升至|[\-–—]\s*\d)")
-_COUNT = re.compile(r"\s*/\s*\d|\s*(?:seconds?|secs?|s|ms|min|minutes?|hours?|h|MB|GB|KB|M|K|it/s|epochs?|张|張|个|轮|輪|秒|分|倍|x)(?![A-Za-z])|\s*[*+](?!\*)")
-_INLINE_EPOCH = re.compile(r"^[^()\n]{0,3}\(\s*(?:at |in |第)?\s*(?:epoch|轮|輪)?\s*[:#]?\s*(\d+)\s*(?:轮|輪|epoch)?\s*[,)]", re.IGNORECASE)
+_COUNT = re.compile(
+    r"\s*/\s*\d|\s*(?:seconds?|secs?|s|ms|min|minutes?|hours?|h|MB|GB|KB|M|K|it/s|epochs?|张|張|个|轮|輪|"
+    r"秒|分|倍|x)(?![A-Za-z])|\s*[*+](?!\*)"
+)
+_INLINE_EPOCH = re.compile(
+    r"^[^()\n]{0,3}\(\s*(?:at |in |第)?\s*(?:epoch|轮|輪)?\s*[:#]?\s*(\d+)\s*(?:轮|輪|epoch)?\s*[,)]", re.IGNORECASE
+)
 _DICT = re.compile(r"^\s*\{\s*'")
 _NOT_VALUES = re.compile(
-    r"(?i)变化|變化|改善|提升|下降|threshold|阈值|閾值|target|目标|目標|baseline|基线|基線|随机|隨機|random|patience|gap|diff|delta|change|"
-    r"improve|权重|權重|耐心|预期|預期|\bvs\b|time|时间|用时|std|deviation|标准差|previous|之前|cross.?val|ceiling|rate.?limit"
+    r"(?i)变化|變化|改善|提升|下降|threshold|阈值|閾值|target|目标|目標|baseline|基线|基線|随机|隨機|"
+    r"random|patience|gap|diff|delta|change|"
+    r"improve|权重|權重|耐心|预期|預期|\bvs\b|time|时间|用时|std|deviation|标准差|previous|之前|"
+    r"cross.?val|ceiling|rate.?limit"
 )
 
 
@@ -53,6 +63,14 @@ def pairs_in(text: str) -> Iterator[Pair]:
 
 def _pair(match: re.Match[str], text: str) -> Pair | None:
     after = text[match.end() :]
+    share = _SHARE.match(after)
+    if share:
+        match_share = parse_number(share[1])
+        name = canonical(match["name"].strip(" -.'"))
+        if name is None or match_share is None or name.name.partition("/")[0] not in SCORES:
+            return None
+        exact = Number(value=match_share.value, half_ulp=match_share.half_ulp, percent=True)
+        return Pair(raw=match["name"].strip(" -.'"), name=name, number=exact)
     raw = match["name"].strip(" -.'")
     if match["about"] in ("+", "~", "≈", "<", ">") or _NOT_VALUES.search(raw):
         return None

@@ -43,10 +43,14 @@ def read_artefact(path: Path | str) -> RunRecord:
 def _read_folder(place: Path) -> RunRecord:
     if RunFolder(place).is_run():
         return read_run(place)
-    raise unreadable("the folder is not a run of Veritrain", "no record.jsonl in it", place, "give one of the files inside it")
+    raise unreadable(
+        "the folder is not a run of Veritrain", "no record.jsonl in it", place, "give one of the files inside it"
+    )
 
 
 def _is_json(text: str) -> bool:
     """JSON or JSON lines; a log that begins with a bracketed time or a Python dict is neither."""
     body = text.lstrip("\ufeff \r\n\t")
-    return body[:1] == "{" and body[1:].lstrip()[:1] in ('"', "}") or body[:1] == "[" and body[1:].lstrip()[:1] in ("{", '"', "]")
+    return (body[:1] == "{" and body[1:].lstrip()[:1] in ('"', "}")) or (
+        body[:1] == "[" and body[1:].lstrip()[:1] in ("{", '"', "]")
+    )

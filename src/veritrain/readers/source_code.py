@@ -8,7 +8,30 @@ from veritrain.readers.wording import Said
 
 _LOSS = re.compile(r"^\s*(?:total_)?loss\w*\s*=\s*(?P<made>[^=#].*?)\s*(?:#.*)?$")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_REDUCTIONS = frozenset("torch np tf mean std sum var abs square pow sqrt norm reduce_mean math keras backend K F float item".split())
+_REDUCTIONS = frozenset(
+    [
+        "torch",
+        "np",
+        "tf",
+        "mean",
+        "std",
+        "sum",
+        "var",
+        "abs",
+        "square",
+        "pow",
+        "sqrt",
+        "norm",
+        "reduce_mean",
+        "math",
+        "keras",
+        "backend",
+        "K",
+        "F",
+        "float",
+        "item",
+    ]
+)
 _SCORE = re.compile(r"(?i)score|logit|pred|output|prob|anomaly")
 _ADVERSARIAL = re.compile(r"(?i)fake|real|critic|disc|adv")
 _DEF = re.compile(r"^\s*def\s+(\w+)\s*\(")

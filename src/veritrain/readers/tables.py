@@ -11,12 +11,13 @@ from veritrain.readers.numbers import Number, parse_number
 
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
 _YOLO_ALL = re.compile(r"^\s*all\s+(\d+)\s+(\d+)\s+((?:\d[\d.eE+-]*\s+){3,}\d[\d.eE+-]*)\s*$")
+_YOLO_TOP = re.compile(r"^\s*all\s+([01](?:\.\d+)?)\s+([01](?:\.\d+)?)\s*$")
 _YOLO_COLUMNS = ("precision", "recall", "map_50", "map")
 _REPORT_ACCURACY = re.compile(r"^\s*accuracy\s+((?:\d*\.\d+\s+)*\d*\.\d+)(?:\s+(\d+)(?:\.0+)?)?\s*$", re.IGNORECASE)
 _YOLO_LOSSES = frozenset({"box", "obj", "cls", "dfl", "seg", "pose", "kobj"})
-_FIRST = frozenset("initial 初始 start 开始 first epoch1".split())
-_LAST = frozenset("final 最终 end last 最後 最后".split())
-_TOP = frozenset("best 最佳 最好 最优 max".split())
+_FIRST = frozenset(["initial", "初始", "start", "开始", "first", "epoch1"])
+_LAST = frozenset(["final", "最终", "end", "last", "最後", "最后"])
+_TOP = frozenset(["best", "最佳", "最好", "最优", "max"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class MarkdownTable:
 
     @staticmethod
     def _series(pairs: list[tuple[str, str]]) -> list[Cell]:
-        place = parse_number(pairs[0][1])
+        place = parse_number(pairs[0][1].partition("/")[0])
         if place is None or place.value is None:
             return []
         return [
@@ -101,7 +102,7 @@ class MarkdownTable:
 
 
 class ColumnTable:
-    """Follows rows of numbers under a header such as ``Epoch   Loss   Accuracy`` or YOLO's ``Epoch gpu_mem box obj cls``."""
+    """Follows rows of numbers under a header such as ``Epoch   Loss   Accuracy`` or ``Epoch gpu_mem box obj``."""
 
     def __init__(self) -> None:
         self._columns: list[tuple[str, Name | None]] = []
@@ -160,6 +161,16 @@ def yolo_all(text: str) -> tuple[float, list[Cell]] | None:
     return float(found[1]), cells
 
 
+def yolo_classes(text: str) -> list[Cell]:
+    """The scores of the ``all`` row of YOLO's classifier: top-1 and top-5."""
+    found = _YOLO_TOP.match(text)
+    if found is None:
+        return []
+    names = (Name(name="accuracy", split="val"), Name(name="accuracy_top5", split="val"))
+    numbers = (parse_number(found[1]), parse_number(found[2]))
+    return [Cell(raw="all", name=name, number=number) for name, number in zip(names, numbers, strict=True) if number]
+
+
 def report_accuracy(text: str) -> Cell | None:
     """The accuracy row of scikit-learn's classification report."""
     found = _REPORT_ACCURACY.match(text)
@@ -168,4 +179,6 @@ def report_accuracy(text: str) -> Cell | None:
     number = parse_number(found[1].split()[0])
     if number is None:
         return None
-    return Cell(raw="classification report accuracy", name=Name(name="accuracy"), number=number, subject="classification report")
+    return Cell(
+        raw="classification report accuracy", name=Name(name="accuracy"), number=number, subject="classification report"
+    )

@@ -1,4 +1,4 @@
-"""What a text says about a training, line by line: numbers with their place, statements, remarks. Shared by logs and reports."""
+"""What a text says about a training: numbers with their place, statements, remarks. Shared by logs and reports."""
 
 from __future__ import annotations
 
@@ -13,27 +13,39 @@ from veritrain.readers.matrices import MatrixFinder, confusion_values
 from veritrain.readers.names import Name, canonical, counter, split_word
 from veritrain.readers.numbers import parse_number
 from veritrain.readers.pairs import Pair, pairs_in
-from veritrain.readers.places import Place, bar_head, head_of_line, header_split
+from veritrain.readers.places import Place, bar_head, head_of_line, header_split, leading_split
 from veritrain.readers.readings import Collector, Reading, rows_of
 from veritrain.readers.source_code import CodeFinder
-from veritrain.readers.tables import Cell, ColumnTable, MarkdownTable, report_accuracy, yolo_all
+from veritrain.readers.tables import Cell, ColumnTable, MarkdownTable, report_accuracy, yolo_all, yolo_classes
 from veritrain.readers.wording import Said, remarks_in, statements_in
 from veritrain.record import Remark, RunRecord, Statement
 
 MOST_OF_A_KIND = 60
+_UNSPLIT = frozenset({"learning_rate", "grad_norm"})
 _FENCE = re.compile(r"^\s*```\s*(\w*)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*)")
 _CODE = frozenset({"python", "py", "cpp", "c", "diff", "javascript", "json"})
-_GUESS = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|next steps?|下一步|后续|後續")
+_GUESS = re.compile(
+    r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|"
+    r"next steps?|下一步|后续|後續"
+)
 _ESTIMATE = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected")
 _TERM_STOP = re.compile(
-    r"(?i)time|用时|\beta\b|speed|\blr\b|rate|mem|score|epoch|step|\bfps\b|grad|剩余|best|最佳|学习|threshold|\biou\b|acc|size|param|\bn\b|"
-    r"初始|最终|稳定|平均|均值|\bmean\b|\bmin\b|\bmax\b|\bstd\b|weight|权重|value"
+    r"(?i)time|用时|\beta\b|speed|\blr\b|rate|mem|score|epoch|step|\bfps\b|grad|剩余|best|最佳|学习|"
+    r"threshold|\biou\b|acc|size|param|\bn\b|"
+    r"初始|最终|稳定|平均|均值|\bmean\b|\bmin\b|\bmax\b|\bstd\b|weight|权重|value|second|runtime|samples"
 )
-_CODE_LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*[\w.]+\(|def |class |import |from \w+ import|return\b|with |for .*:\s*$|if .*:\s*$|print\(|@)")
-_ABOUT_TRAIN = re.compile(r"(?i)train\w*\s+(?:metrics?|set|performance|accuracy|scores?)|训练集|訓練集|训练指标|訓練指標")
+_CODE_LINE = re.compile(
+    r"^\s*(?:[\w.]+\s*=\s*[\w.]+\(|def |class |import |from \w+ import|return\b|with |for .*:\s*$|"
+    r"if .*:\s*$|print\(|@)"
+)
+_ABOUT_TRAIN = re.compile(
+    r"(?i)train\w*\s+(?:metrics?|set|performance|accuracy|scores?)|训练集|訓練集|训练指标|訓練指標"
+)
 _LOADED = re.compile(r"(?i)(?:加载|載入|load(?:ed|ing)?)[^\n]{0,40}?\b(train|val|test)\b[^\d\n]{0,10}(.*\d.*)")
-_VAL_LOADER = re.compile(r"(?i)(?:验证|驗證|val(?:idation)?)[^\n]{0,4}(?:集)?[^\n]{0,3}(?:加载器|加載器|data ?loader|loader)")
+_VAL_LOADER = re.compile(
+    r"(?i)(?:验证|驗證|val(?:idation)?)[^\n]{0,4}(?:集)?[^\n]{0,3}(?:加载器|加載器|data ?loader|loader)"
+)
 
 
 class TrainingText:
@@ -51,6 +63,7 @@ class TrainingText:
         self._fence: str | None = None
         self._guessing: str | None = None
         self._guess_level = 0
+        self._epoch_level = 0
         self._section_level = 0
         self._evaluations = 0
         self._loss_at: tuple[int, int, str | None] | None = None
@@ -97,13 +110,15 @@ class TrainingText:
     def _open_section(self, title: str, level: int) -> None:
         """A heading sets the split, the epoch and whether numbers below are guesses; deeper headings inherit."""
         head = head_of_line(title)
-        self._place.leave()
+        if head.epoch is not None or level <= self._epoch_level or self._epoch_level == 0:
+            self._place.leave()
+            self._place.epoch, self._epoch_level = head.epoch, level if head.epoch is not None else 0
         split = split_word(title)
         if split == "train" and not _ABOUT_TRAIN.search(title):
             split = None
         if split is not None or level <= self._section_level:
             self._place.section, self._section_level = split, level
-        self._place.epoch, self._place.planned = head.epoch, head.planned or self._place.planned
+        self._place.planned = head.planned or self._place.planned
         if _GUESS.search(title):
             self._guessing, self._guess_level = ("estimate" if _ESTIMATE.search(title) else "target"), level
         elif level <= self._guess_level:
@@ -114,9 +129,13 @@ class TrainingText:
         if all_row is not None:
             self._evaluations += 1
             for cell in all_row[1]:
-                self._add(line, cell.raw, cell.name, cell, step=None if self._place.epoch is not None else self._evaluations)
+                self._add(
+                    line, cell.raw, cell.name, cell, step=None if self._place.epoch is not None else self._evaluations
+                )
             self._state(line, [Said(kind="samples", values={"n": all_row[0]})])
             return True
+        for cell in yolo_classes(line.text):
+            self._add(line, cell.raw, cell.name, cell)
         accuracy = report_accuracy(line.text)
         if accuracy is not None:
             self._take_cells(line, [accuracy])
@@ -162,7 +181,7 @@ class TrainingText:
             return
         if text.lstrip().startswith("{") and (epoch := _dict_epoch(text)) is not None:
             self._enter(epoch, None)
-        carried = bar_split
+        carried = bar_split or leading_split(line.text)
         for pair in pairs:
             name = pair.name
             if name is None:
@@ -173,7 +192,7 @@ class TrainingText:
             carried = name.split or carried
             if name.name == "loss":
                 self._loss_at = (line.number, line.indent, carried)
-            split = carried or self._place.split_for(line)
+            split = None if name.name in _UNSPLIT else carried or self._place.split_for(line)
             self._add(line, pair.raw, Name(name=name.name, split=split, place=name.place), pair, step=step)
         if carried is not None and bar_split is None:
             self._place.block_split, self._place.block_indent = carried, line.indent
@@ -190,7 +209,9 @@ class TrainingText:
             name = Name(name=f"loss/{word}", split=carried or split or self._place.split_for(line))
             self._add(line, pair.raw, name, pair, step=step)
 
-    def _add(self, line: Line, raw: str, name: Name, found: Cell | Pair, *, step: int | None = None, counted: bool = True) -> None:
+    def _add(
+        self, line: Line, raw: str, name: Name, found: Cell | Pair, *, step: int | None = None, counted: bool = True
+    ) -> None:
         own = found.epoch is not None
         self._collector.add(
             Reading(
@@ -214,13 +235,17 @@ class TrainingText:
         self._loss_at = None
 
     def _leave_after(self, line: Line) -> None:
+        if "epoch" in line.text.lower() and "epochs completed" not in line.text:
+            return
         if any(remark.kind == "success_banner" and remark.line == line.number for remark in self._remarks[-2:]):
             self._place.leave()
 
     def _find_matrix(self, line: Line) -> None:
         for number, rows in self._matrices.feed(line.number, line.text):
             values = confusion_values(rows)
-            self._statements.append(Statement(file=self._file, line=number, kind="confusion", text=str(rows), values=values))
+            self._statements.append(
+                Statement(file=self._file, line=number, kind="confusion", text=str(rows), values=values)
+            )
 
     def _same_split(self, line: Line) -> None:
         """The loader that is announced as validation has just loaded the training split."""
@@ -228,7 +253,9 @@ class TrainingText:
         if loaded:
             self._loaded = (loaded[1].lower(), loaded[2])
         elif _VAL_LOADER.search(line.text) and self._loaded is not None and self._loaded[0] == "train":
-            self._remark("same_split", line.number, f"{line.said.strip()} (what was loaded: {self._loaded[0]} {self._loaded[1]})")
+            self._remark(
+                "same_split", line.number, f"{line.said.strip()} (what was loaded: {self._loaded[0]} {self._loaded[1]})"
+            )
             self._loaded = None
 
     def _state(self, line: Line, said: list[Said]) -> None:
@@ -236,7 +263,9 @@ class TrainingText:
             self._told[one.kind] += 1
             if self._told[one.kind] <= MOST_OF_A_KIND:
                 text = line.said.strip()[:400]
-                self._statements.append(Statement(file=self._file, line=line.number, kind=one.kind, text=text, values=one.values))
+                self._statements.append(
+                    Statement(file=self._file, line=line.number, kind=one.kind, text=text, values=one.values)
+                )
 
     def _remark(self, kind: str, number: int, text: str) -> None:
         self._told[f"remark {kind}"] += 1
@@ -249,7 +278,11 @@ class TrainingText:
         remarks = sorted([*self._remarks, *restarts], key=lambda remark: remark.line)
         planned, last = self._place.planned, max((row.epoch for row in rows if row.epoch is not None), default=None)
         if planned is not None and (last is None or last + 1 < planned):
-            text = f"{planned:g} epochs were planned, the last one seen is {last:g}" if last is not None else f"no epoch of {planned:g} ended"
+            text = (
+                f"{planned:g} epochs were planned, the last one seen is {last:g}"
+                if last is not None
+                else f"no epoch of {planned:g} ended"
+            )
             line = rows[-1].line if rows else 1
             remarks.append(Remark(file=self._file, line=line, kind="truncated", text=text))
         return RunRecord(path=path, kind=kind, rows=rows, statements=tuple(self._statements), remarks=tuple(remarks))
@@ -287,7 +320,11 @@ def read_text(path: Path, kind: str) -> RunRecord:
 
 def speaks_of_training(head: str) -> bool:
     """At least two words that only a training log or report uses."""
-    words = r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|\bloss\b|损失|損失|accuracy|准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_|测试集|評估|评估|混淆|confusion|\bprecision\b|\brecall\b|\bF1\b|\bAUC"
+    words = (
+        r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|loss(?![a-z])|\biter\b|损失|損失|accuracy|"
+        r"准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_|测试集|評估|评估|混淆|confusion|"
+        r"\bprecision\b|\brecall\b|\bF1\b|\bAUC"
+    )
     return len(list(_first(re.finditer(words, head), 2))) >= 2
 
 

@@ -17,42 +17,108 @@ class Said:
     values: dict[str, float] = field(default_factory=dict)
 
 
-_NEGATED = re.compile(r"(?i)未|没有|沒有|无法|無法|不收敛|不收斂|难以|可能|需要|如果|应该|為何|失败|failed|\bnot\b|n't|never|unable|should|could|would|to be|❌")
-_STATEMENTS = (
-    ("success", re.compile(r"(?i)成功完成|训练成功|訓練成功|成功训练|成功訓練|圆满|圓滿|完美|卓越|验证成功|驗證成功|trained? success|successfully trained|great success|thành công")),
-    ("converged", re.compile(r"(?i)收敛|收斂|converge[ds]?\b|convergence")),
-    ("improvement", re.compile(r"(?i)改善|提升|提高|优于|優於|有显著|improve[ds]?\b|improvement|outperform|better than|下降\s*\d|降低了\s*\d")),
-    ("target", re.compile(r"目标指标|目標指標|(?i:\btarget (?:metric|value)s?\b)|用户目标|用戶目標|理论预期|理論預期")),
-    ("estimate", re.compile(r"(?i)预估|預估|预期结论|预期性能|预期效果|预期指标|預期|\bestimated (?:auroc|map|acc|perf|result)|expected (?:auroc|map|acc|perf|result)")),
-    ("pending", re.compile(r"(?i)\[ \]|待[^。|]{0,14}(?:完成|评估|評估|测试|測試|验证|驗證)|to be evaluated|evaluation pending|\bTBD\b|尚未评估")),
+_NEGATED = re.compile(
+    r"(?i)未|没有|沒有|无法|無法|不收敛|不收斂|难以|可能|需要|如果|应该|為何|失败|failed|\bnot\b|n't|"
+    r"never|unable|should|could|would|to be|❌"
 )
-_NO_OVERFIT = re.compile(r"(?i)无过拟合|無過擬合|没有过拟合|沒有過擬合|no (?:sign of |signs of )?over-?fitting|without over-?fitting")
+_STATEMENTS = (
+    (
+        "success",
+        re.compile(
+            r"(?i)成功完成|训练成功|訓練成功|成功训练|成功訓練|圆满|圓滿|完美|卓越|验证成功|驗證成功|"
+            r"trained? success|successfully trained|great success|thành công"
+        ),
+    ),
+    ("converged", re.compile(r"(?i)收敛|收斂|converge[ds]?\b|convergence")),
+    (
+        "improvement",
+        re.compile(
+            r"(?i)改善|提升|提高|优于|優於|有显著|improve[ds]?\b|improvement|outperform|better than|"
+            r"下降\s*\d|降低了\s*\d"
+        ),
+    ),
+    (
+        "target",
+        re.compile(
+            r"目标指标|目標指標|(?i:\btarget (?:metric|value)s?\b)|用户目标|用戶目標|"
+            r"理论预期|理論預期"
+        ),
+    ),
+    (
+        "estimate",
+        re.compile(
+            r"(?i)预估|預估|预期结论|预期性能|预期效果|预期指标|預期|\bestimated (?:auroc|map|acc|perf|"
+            r"result)|expected (?:auroc|map|acc|perf|result)"
+        ),
+    ),
+    (
+        "pending",
+        re.compile(
+            r"(?i)\[ \]|待[^。|]{0,14}(?:完成|评估|評估|测试|測試|验证|驗證)|to be evaluated|"
+            r"evaluation pending|\bTBD\b|尚未评估"
+        ),
+    ),
+)
+_NO_OVERFIT = re.compile(
+    r"(?i)无过拟合|無過擬合|没有过拟合|沒有過擬合|no (?:sign of |signs of )?over-?fitting|without over-?fitting"
+)
 _BANNER = re.compile(
     r"(?i)\b(?:training|train|fine-?tuning|fit)\b[^.:\n]{0,30}\b(?:complete|completed|finished|done)\b|"
     r"训练[^,。:]{0,6}完成|訓練[^,。:]{0,6}完成|训练结束|訓練結束|圆满完成|圓滿完成|\bepochs completed in\b"
 )
 _DONE = re.compile(r"(?i)\b(\d+) epochs completed\b")
-_BEST_EPOCH = re.compile(r"(?i)\bbest epoch\b\s*[:=]?\s*(\d+)|最佳\s*epoch\s*[:=]?\s*(?:epoch\s*)?(\d+)|第\s*(\d+)\s*[轮輪](?:[^\d]{0,4}(?:最佳|达到))")
+_BEST_EPOCH = re.compile(
+    r"(?i)\bbest epoch\b\s*[:=]?\s*(\d+)|最佳\s*epoch\s*[:=]?\s*(?:epoch\s*)?(\d+)|"
+    r"第\s*(\d+)\s*[轮輪](?:[^\d]{0,4}(?:最佳|达到))"
+)
 _TOTAL_EPOCHS = re.compile(
-    r"(?i)\btotal epochs\b\s*[:=]?\s*(\d+)|总训练轮[数次]\s*[:=|]\s*(\d+)|实际训练轮数\s*[:=]\s*(\d+)|训练轮[数次]\s*[:=|]\s*(\d+)|"
+    r"(?i)\btotal epochs\b\s*[:=]?\s*(\d+)|总训练轮[数次]\s*[:=|]\s*(\d+)|实际训练轮数\s*[:=]\s*(\d+)|"
+    r"训练轮[数次]\s*[:=|]\s*(\d+)|"
     r"\bepochs\s*[:=]\s*(\d+)|\b(\d+) epochs completed\b"
 )
-_CHANCE = re.compile(rf"(?i)(?:随机预测|隨機預測|随机猜测|随机基准|random (?:guess(?:ing)?|baseline|chance)|chance level|majority (?:class )?baseline)\s*[:=(]?\s*~?\s*({NUMBER})\s*(%)?")
+_CHANCE = re.compile(
+    rf"(?i)(?:随机预测|隨機預測|随机猜测|随机基准|random (?:guess(?:ing)?|baseline|chance)|chance level|"
+    rf"majority (?:class )?baseline)\s*[:=(]?\s*~?\s*({NUMBER})\s*(%)?"
+)
 _POSITIVE = re.compile(
     rf"(?i)\(?\s*({NUMBER})\s*%\s*(?:的)?(?:为)?\s*(?:异常|異常|正样本|正樣本|阳性|anomal(?:y|ies|ous)|positives?\b)|"
     rf"(?:异常率|異常率|正样本比例|positive (?:rate|share)|prevalence)\s*[:=]\s*({NUMBER})\s*(%)?"
 )
-_CLASS_COUNTS = re.compile(r"(?i)(?:类别分布|類別分佈|class (?:distribution|counts?)|label (?:distribution|counts?))\s*[:=]\s*(.+)")
+_CLASS_COUNTS = re.compile(
+    r"(?i)(?:类别分布|類別分佈|class (?:distribution|counts?)|label (?:distribution|counts?))\s*[:=]\s*(.+)"
+)
 _COUNTED = re.compile(r"[\w\u4e00-\u9fff'\"\- ]+?\s*[:=]\s*(\d+)(?![\d.]*%)")
 _ARROW = re.compile(rf"({NUMBER})\s*(%)?\s*(?:→|->|=>|降至|降到|下降到|升至|升到|提升到|上升到)\s*({NUMBER})\s*(%)?")
 _PERCENT = re.compile(rf"([-+]?)({NUMBER})\s*%")
-_CLASSES = re.compile(r"(?i)\b(?:num_?classes|number of classes)\b\s*[:=|]\s*(\d+)|(?:类别数量?|類別數量?)\s*[:=|]\s*(\d+)")
+_CLASSES = re.compile(
+    r"(?i)\b(?:num_?classes|number of classes)\b\s*[:=|]\s*(\d+)|(?:类别数量?|類別數量?)\s*[:=|]\s*(\d+)"
+)
 _WEIGHTS = re.compile(r"(?:权重|權重|weight)[^\n%]{0,12}[-+]\s*[\d,]+(?:\.\d+)?\s*%", re.IGNORECASE)
 
 _REMARKS = (
-    ("key_mismatch", re.compile(r"Missing key\(s\) in state_dict|Unexpected key\(s\) in state_dict|Error\(s\) in loading state_dict|size mismatch for \S+: copying")),
-    ("swallowed_exception", re.compile(r"(?i)batch\s*\d+\s*(?:出错|出錯|错误|failed|error)|(?:skipping|skipped) (?:this )?batch.{0,20}(?:error|exception)|error (?:in|processing) batch|跳过.{0,6}批次.{0,6}(?:错误|异常)")),
-    ("empty_split", re.compile(r"(?i)(?:\bval|valid|validation|\btest|验证|驗證|测试|測試)[^\d\n]{0,20}(?<![\d.,/=])0\s*(?:个|個|张|張|samples|images|examples|有效|batches)|(?:val\w*|test\w*|验证\w*)\s*:\s*0it \[")),
+    (
+        "key_mismatch",
+        re.compile(
+            r"Missing key\(s\) in state_dict|Unexpected key\(s\) in state_dict|"
+            r"Error\(s\) in loading state_dict|size mismatch for \S+: copying"
+        ),
+    ),
+    (
+        "swallowed_exception",
+        re.compile(
+            r"(?i)batch\s*\d+\s*(?:出错|出錯|错误|failed|error)|(?:skipping|"
+            r"skipped) (?:this )?batch.{0,20}(?:error|exception)|error (?:in|processing) batch|"
+            r"跳过.{0,6}批次.{0,6}(?:错误|异常)"
+        ),
+    ),
+    (
+        "empty_split",
+        re.compile(
+            r"(?i)(?:\bval|valid|validation|\btest|验证|驗證|测试|"
+            r"測試)[^\d\n]{0,20}(?<![\d.,/=])0\s*(?:个|個|张|張|samples|images|examples|有效|batches)|"
+            r"(?:val\w*|test\w*|验证\w*)\s*:\s*0it \["
+        ),
+    ),
     ("stopped_early", re.compile(r"(?i)early stopp|早停(?:机制)?触发|触发早停|KeyboardInterrupt|EarlyStopping")),
 )
 
