@@ -17,9 +17,9 @@ from veritrain.errors import ConfigError, did_you_mean
 R = TypeVar("R")
 
 
-def add_recipe(parser: ArgumentParser, recipe: type[Any]) -> None:
+def add_recipe(parser: ArgumentParser, recipe: type[Any], *, skip: set[str] | None = None) -> None:
     """Every field of a frozen dataclass as ``--field value``, with its docstring as help."""
-    parser.add_class_arguments(recipe, as_group=False)
+    parser.add_class_arguments(recipe, as_group=False, skip=set(skip or ()))
 
 
 def build(recipe: type[R], values: Namespace | Mapping[str, Any]) -> R:

@@ -12,6 +12,8 @@ from typing import Any
 
 from veritrain import catalog
 from veritrain.audit.check import Check, Finding, OnFail
+from veritrain.config import read_mapping
+from veritrain.errors import ConfigError, did_you_mean
 from veritrain.record import Claim, RunRecord
 
 VERDICT_SCHEMA = 1
@@ -53,6 +55,36 @@ class Verdict:
     claim: Claim | None
     judged: tuple[Judged, ...]
     one_run: bool = True
+
+
+def waivers_of(recipe: Path) -> tuple[Waiver, ...]:
+    """The waivers of a recipe file; none when there is no recipe.
+
+    Raises:
+        ConfigError: a waiver without check, reason or last day, or of a check that does not exist.
+    """
+    if not recipe.is_file():
+        return ()
+    found = []
+    for entry in read_mapping(recipe).get("waivers") or ():
+        lacking = {"check", "reason", "until"} - set(entry)
+        if lacking or entry["check"] not in catalog.CHECKS:
+            raise ConfigError(
+                "not a waiver",
+                expected="check (a name of `veritrain list checks`), reason, until (YYYY-MM-DD)",
+                found=str(entry),
+                fix=did_you_mean(str(entry.get("check", "")), catalog.CHECKS),
+                file=recipe,
+            )
+        found.append(Waiver(check=entry["check"], reason=entry["reason"], until=_day(entry["until"], recipe)))
+    return tuple(found)
+
+
+def _day(value: Any, recipe: Path) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise ConfigError("not a day", expected="YYYY-MM-DD", found=str(value), file=recipe) from error
 
 
 def all_checks() -> list[Check]:
@@ -184,7 +216,10 @@ def _reasons(word: str, judged: Sequence[Judged]) -> str:
     if open_ones:
         return f"Nothing contradicts it, but {len(open_ones)} required checks did not run: {', '.join(open_ones[:6])}."
     if word == "plausible":
-        return "Held-out numbers are clearly above the trivial level and nothing here contradicts them; the file alone cannot show more."
+        return (
+            "Held-out numbers are clearly above the trivial level and nothing here contradicts them; "
+            "the file alone cannot show more."
+        )
     return "Nothing here shows held-out performance clearly above the trivial level."
 
 

@@ -62,6 +62,16 @@ class FrameSet:
             self._draw(arrays)
         return {**arrays, "index": np.int64(index)}
 
+    def share_views_with(self, other: FrameSet) -> None:
+        """Use the arrays that another set of the same frames has made; labels stay this set's own."""
+        self._views = other._views
+
+    def with_permuted_labels(self, label_seed: int) -> FrameSet:
+        """The same frames with labels exchanged between groups."""
+        twin = FrameSet(self.frames, self.views, labels="permuted", label_seed=label_seed, augment=self.augment)
+        twin.share_views_with(self)
+        return twin
+
     def label_of(self, index: int) -> bytes:
         """All labels of one frame as a fresh read gives them, as bytes that can be compared."""
         sample = self.sample(index, epoch=0, seed=0)
@@ -99,6 +109,34 @@ class FrameSet:
         for key in ("view_labels", "pixel_labels"):
             drawn = anomalous & (self._redraw.random(arrays[key].shape) < 0.02)
             arrays[key] = np.where(arrays[key] == UNKNOWN, UNKNOWN, drawn).astype(np.int8)
+
+
+class ExchangedInput:
+    """A set in which one input comes from another group's frame; labels and the rest stay.
+
+    Args:
+        frames: the set. name: "image" or "points". seed: which exchange.
+    """
+
+    keys_of: Mapping[str, tuple[str, ...]] = {
+        "image": ("image",),
+        "points": ("view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask"),
+    }
+
+    def __init__(self, frames: FrameSet, name: str, *, seed: int = 0) -> None:
+        self.frames, self.name = frames, name
+        self._donor = exchanged_groups(frames.frames, seed)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
+        own = self.frames.sample(index, epoch=epoch, seed=seed)
+        other = self.frames.sample(self._donor[index], epoch=epoch, seed=seed)
+        return {**own, **{key: other[key] for key in self.keys_of[self.name]}}
+
+    def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return self.frames.collate(samples)
 
 
 def exchanged_groups(frames: Sequence[Frame], seed: int) -> list[int]:

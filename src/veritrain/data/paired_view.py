@@ -13,8 +13,8 @@ from veritrain.data.sample import UNKNOWN, Calibration, Frame
 RANGE_SCALE = 1 / 30.0
 """Metres to about unit size."""
 
-IMAGE_MEAN = np.array([0.45, 0.45, 0.45], np.float32)
-IMAGE_SCALE = np.float32(1 / 0.25)
+LEAST_CONTRAST = np.float32(2 / 255)
+"""Smallest standard deviation an image is divided by, so that a black one stays quiet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class ViewOptions:
         image_stride: pixels per side of an image feature cell.
         window: side of the image window around a projected token, odd.
         neighbours: LiDAR tokens kept per image cell, the nearest first.
+        most_seen: share of all tokens that may project into the image; the nearest are kept.
     """
 
     rows: int = 64
@@ -33,6 +34,7 @@ class ViewOptions:
     image_stride: int = 4
     window: int = 3
     neighbours: int = 4
+    most_seen: float = 0.28
 
 
 def flipped(frame: Frame) -> Frame:
@@ -64,8 +66,9 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     Returns:
         ``image`` (3, H, W) float32; ``view`` (6, R, A) float32: range, x, y, z (scaled), intensity, return there;
         ``view_labels`` (R, A) int8, the label of the nearest return in the cell, UNKNOWN where there is none;
-        ``pixel_labels`` (H, W) int8; ``frame_label`` () float32; ``window`` (R/2 A/2, window^2) int64 and
-        ``window_mask``; ``neighbours`` (H/s W/s, k) int64 and ``neighbours_mask``.
+        ``pixel_labels`` (H, W) int8; ``frame_label`` () float32; ``seen`` (S,) int64 tokens that project into
+        the image and ``seen_mask``; ``window`` (S, window^2) int64 and ``window_mask``; ``neighbours``
+        (H/s W/s, k) int64 and ``neighbours_mask``. A token is a 2 x 2 block of the range view.
     """
     cells = flat_cells(frame.points, options)
     view, labels = _range_view(frame, cells, options)
@@ -80,19 +83,29 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     cell = np.clip(
         (np.nan_to_num(pixels) // options.image_stride).astype(np.int64), 0, np.array([grid[1] - 1, grid[0] - 1])
     )
-    window, window_mask = _windows(cell, in_view, grid, options.window)
+    seen, seen_mask = _seen(tokens, in_view, int(options.most_seen * len(tokens)))
+    window, window_mask = _windows(cell[seen], seen_mask, grid, options.window)
     near, near_mask = _neighbours(cell, in_view, tokens, grid, options.neighbours)
     return {
-        "image": ((frame.image.astype(np.float32) / 255 - IMAGE_MEAN) * IMAGE_SCALE).transpose(2, 0, 1).copy(),
+        "image": _standardised(frame.image),
         "view": view,
         "view_labels": labels,
         "pixel_labels": frame.pixel_labels,
         "frame_label": np.float32(frame.frame_label),
+        "seen": seen,
+        "seen_mask": seen_mask,
         "window": window,
         "window_mask": window_mask,
         "neighbours": near,
         "neighbours_mask": near_mask,
     }
+
+
+def _standardised(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W, 3) -> (3, H, W), zero mean and unit deviation over the whole image: day and night look alike."""
+    scaled = image.astype(np.float32) / 255
+    standard: NDArray[np.float32] = (scaled - scaled.mean()) / max(scaled.std(), LEAST_CONTRAST)
+    return standard.transpose(2, 0, 1).copy()
 
 
 def flat_cells(points: NDArray[np.float32], options: ViewOptions) -> NDArray[np.int64]:
@@ -127,6 +140,15 @@ def _tokens(view: NDArray[np.float32]) -> NDArray[np.float32]:
     distance = np.where(blocks[..., 5] > 0, blocks[..., 0], np.inf)
     nearest = blocks[np.arange(len(blocks)), distance.argmin(1)]
     return nearest[:, [1, 2, 3, 5]]
+
+
+def _seen(
+    tokens: NDArray[np.float32], in_view: NDArray[np.bool_], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The tokens in view, nearest first, and which of the (most,) places hold one; the others name unseen tokens."""
+    distance = np.where(in_view, np.linalg.norm(tokens[:, :3], axis=1), np.inf)
+    chosen = np.argsort(distance, kind="stable")[:most]
+    return chosen.astype(np.int64), in_view[chosen]
 
 
 def _windows(

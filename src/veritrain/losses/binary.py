@@ -47,8 +47,8 @@ LOSSES: dict[str, BinaryLoss] = {"bce": weighted_bce, "focal": focal, "origin000
 
 def mean_where_labelled(losses: Tensor, labels: Tensor) -> Tensor:
     """(B, ...), (B, ...) with -1 for unknown -> (B,): mean over labelled elements, 0 for a sample without any."""
-    known = (labels >= 0).flatten(1)
-    return (losses.flatten(1) * known).sum(1) / known.sum(1).clamp(min=1)
+    known = (labels >= 0).reshape(len(labels), -1)
+    return (losses.reshape(len(labels), -1) * known).sum(1) / known.sum(1).clamp(min=1)
 
 
 def balance_of(positives: int, negatives: int, *, most: float) -> float:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veritrain.models.heads import DenseHead, FrameHead, pooled, top_mean
+from veritrain.models.heads import DenseHead, FrameHead
 from veritrain.models.image import SmallImageEncoder
 from veritrain.models.options import FusionOptions
 from veritrain.models.points import RangeViewEncoder
@@ -52,10 +52,11 @@ class GatheredAttention(nn.Module):
 class FusionDetector(nn.Module):
     """Image and LiDAR to anomaly logits per frame, return and pixel.
 
-    The batch holds ``image`` (B, 3, H, W); ``view`` (B, 6, R, A); ``window`` (B, R/2 * A/2, K) int64 image cells
-    around the pixel where a LiDAR token projects, ``window_mask``; ``neighbours`` (B, H/4 * W/4, K') int64 LiDAR
-    tokens that project into an image cell, ``neighbours_mask``. ``inputs`` names the tensors that carry sensor
-    data; what is not among them is never read.
+    The batch holds ``image`` (B, 3, H, W); ``view`` (B, 6, R, A); ``seen`` (B, S) int64, the LiDAR tokens (cells of
+    the half-resolution range view) that project into the image, nearest first, with ``seen_mask``; ``window``
+    (B, S, K) int64 image cells around the pixel where each of them projects, with ``window_mask``; ``neighbours``
+    (B, H/4 * W/4, K') int64 LiDAR tokens that project into an image cell, with ``neighbours_mask``. ``inputs``
+    names the sensors that the network reads; the other is never touched.
     """
 
     def __init__(self, options: FusionOptions) -> None:
@@ -70,7 +71,8 @@ class FusionDetector(nn.Module):
             self.pixel_head = DenseHead(width, width)
         if self.sees_points:
             self.point_encoder = RangeViewEncoder(VIEW_CHANNELS, width)
-            self.point_head = DenseHead(width + self.point_encoder.fine_width, width)
+            self.point_context = nn.Conv2d(width, self.point_encoder.fine_width, 1)
+            self.point_head = DenseHead(2 * self.point_encoder.fine_width, self.point_encoder.fine_width)
         if options.fusion == "attention":
             self.points_to_image = GatheredAttention(width, options.heads)
             self.image_to_points = GatheredAttention(width, options.heads)
@@ -78,7 +80,7 @@ class FusionDetector(nn.Module):
             self.join_points = nn.Linear(2 * width, width)
             self.join_image = nn.Linear(2 * width, width)
         views = self.sees_image + self.sees_points
-        self.frame_head = FrameHead(views * (2 * width + 1), width, options.dropout)
+        self.frame_head = FrameHead(views, width, options.dropout)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The encoders: what every term's gradient passes through."""
@@ -98,36 +100,34 @@ class FusionDetector(nn.Module):
         if image is not None and coarse is not None:
             image, coarse = self._fuse(image, coarse, batch)
         output: dict[str, Tensor] = {}
-        summary: list[Tensor] = []
+        dense: list[tuple[Tensor, Tensor]] = []
         if image is not None:
             cells = self.pixel_head(image)
-            everywhere = torch.ones_like(cells, dtype=torch.bool).flatten(1)
-            summary += [pooled(image.flatten(2), everywhere), top_mean(cells.flatten(1), everywhere, 8).unsqueeze(1)]
             output["pixel"] = _enlarge(cells, batch["image"].shape[-2:])
+            dense.append((cells.flatten(1), torch.ones_like(cells, dtype=torch.bool).flatten(1)))
         if coarse is not None and fine is not None:
-            there = batch["view"][:, -1] > 0
-            up = _enlarge(coarse, fine.shape[-2:])
+            up = _enlarge(self.point_context(coarse), fine.shape[-2:])
             output["point"] = self.point_head(torch.cat([up, fine], dim=1))
-            coarse_there = F.max_pool2d(there.float().unsqueeze(1), 2).squeeze(1) > 0
-            summary += [
-                pooled(coarse.flatten(2), coarse_there.flatten(1)),
-                top_mean(output["point"].flatten(1), there.flatten(1), 8).unsqueeze(1),
-            ]
+            dense.append((output["point"].flatten(1), (batch["view"][:, -1] > 0).flatten(1)))
         elif image is not None:
             output["point"] = _at_projection(cells, batch)
-        output["frame"] = self.frame_head(torch.cat(summary, dim=1))
+        output["frame"] = self.frame_head(dense)
         return output
 
     def _fuse(self, image: Tensor, coarse: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         cells, tokens = image.flatten(2).mT, coarse.flatten(2).mT
+        place = batch["seen"].unsqueeze(-1).expand(-1, -1, tokens.shape[2])
+        inside = tokens.gather(1, place)
         window, window_mask = batch["window"], batch["window_mask"]
         near, near_mask = batch["neighbours"], batch["neighbours_mask"]
         if self.options.fusion == "attention":
-            new_tokens = self.points_to_image(tokens, cells, window, window_mask)
+            new_inside = self.points_to_image(inside, cells, window, window_mask)
             new_cells = self.image_to_points(cells, tokens, near, near_mask)
         else:
-            new_tokens = F.relu(self.join_points(torch.cat([tokens, _mean_of(cells, window, window_mask)], -1)))
+            new_inside = F.relu(self.join_points(torch.cat([inside, _mean_of(cells, window, window_mask)], -1)))
             new_cells = F.relu(self.join_image(torch.cat([cells, _mean_of(tokens, near, near_mask)], -1)))
+        change = (new_inside - inside) * batch["seen_mask"].unsqueeze(-1)
+        new_tokens = tokens.scatter_add(1, place, change)
         return new_cells.mT.reshape_as(image), new_tokens.mT.reshape_as(coarse)
 
 
@@ -149,8 +149,9 @@ def _enlarge(features: Tensor, size: torch.Size) -> Tensor:
 def _at_projection(cells: Tensor, batch: Mapping[str, Any]) -> Tensor:
     """The pixel logit where each range-view token projects; the image's mean logit where it does not."""
     flat = cells.flatten(1)
-    window, mask = batch["window"], batch["window_mask"]
-    centre = window.shape[2] // 2
-    logits = torch.where(mask[..., centre], flat.gather(1, window[..., centre]), flat.mean(1, keepdim=True))
+    window, mask = batch["window"], batch["seen_mask"]
     rows, columns = batch["view"].shape[-2] // 2, batch["view"].shape[-1] // 2
+    everywhere = flat.mean(1, keepdim=True)
+    change = torch.where(mask, flat.gather(1, window[..., window.shape[2] // 2]) - everywhere, torch.zeros(()))
+    logits = everywhere.repeat(1, rows * columns).scatter_add(1, batch["seen"], change)
     return _enlarge(logits.view(-1, rows, columns), batch["view"].shape[-2:])

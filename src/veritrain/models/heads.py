@@ -19,18 +19,6 @@ class DenseHead(nn.Module):
         return logits
 
 
-def pooled(features: Tensor, mask: Tensor) -> Tensor:
-    """Masked maximum and mean over all cells: (B, C, N), (B, N) bool -> (B, 2 C).
-
-    Cells outside the mask (no return, padding) take part in neither; a sample with no cell at all gives zeros.
-    """
-    inside = mask.unsqueeze(1)
-    largest = features.masked_fill(~inside, -torch.inf).amax(-1)
-    largest = torch.where(torch.isfinite(largest), largest, torch.zeros_like(largest))
-    count = inside.sum(-1).clamp(min=1)
-    return torch.cat([largest, (features * inside).sum(-1) / count], dim=1)
-
-
 def top_mean(logits: Tensor, mask: Tensor, k: int) -> Tensor:
     """Mean of the k largest logits under the mask: (B, N), (B, N) bool -> (B,); fewer cells, fewer terms; none, 0."""
     k = min(k, logits.shape[1])
@@ -40,13 +28,23 @@ def top_mean(logits: Tensor, mask: Tensor, k: int) -> Tensor:
 
 
 class FrameHead(nn.Module):
-    """One logit per frame from pooled features and the strongest dense logits of each view."""
+    """One logit per frame from how strong the strongest dense logits of each view are.
 
-    def __init__(self, features: int, hidden: int, dropout: float) -> None:
+    The frame is anomalous because something in it is: the head sees no pooled appearance, which a few dozen
+    scenarios would let it memorise, only the mean of the k largest logits at several k (multiple-instance
+    pooling; Dietterich et al. 1997 for the setting).
+    """
+
+    sizes = (4, 16, 64)
+
+    def __init__(self, views: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(views * len(self.sizes), hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
+        )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, F) -> (B,)."""
-        logits: Tensor = self.layers(features).squeeze(1)
+    def forward(self, dense: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Each view's (B, N) logits and (B, N) bool mask -> (B,)."""
+        strongest = [top_mean(logits, mask, k) for logits, mask in dense for k in self.sizes]
+        logits: Tensor = self.layers(torch.stack(strongest, dim=1)).squeeze(1)
         return logits

@@ -56,6 +56,11 @@ class AnomalyTask:
                 terms[level] = mean_where_labelled(per_element, labels.reshape(per_element.shape))
         return terms
 
+    def term_counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Level to (B,) 1 where the sample has a label of that level, else 0."""
+        size = len(batch["index"])
+        return {level: (batch[LEVELS[level]] >= 0).reshape(size, -1).any(1) for level in self.term_weights}
+
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """Scores in [0, 1] beside their labels; points and pixels flat, with ``point_counts`` per frame."""
         grid = output["point"].float().sigmoid().flatten(1).cpu().numpy()

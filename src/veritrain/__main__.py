@@ -1,0 +1,5 @@
+"""``python -m veritrain``."""
+
+from veritrain.cli import entry
+
+entry()

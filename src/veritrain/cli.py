@@ -1,0 +1,224 @@
+"""The command line: parse, call, print; no logic."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+
+from veritrain import __version__, catalog
+from veritrain.errors import ArtefactError, UsageError, VeritrainError, did_you_mean
+
+Command = Callable[[list[str]], int]
+INTERNAL = 70
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of DESIGN section 3 (0, 1, 2, 4, 5, 64, 65, 66, 69, 70, 74, 130, 143)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except VeritrainError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+
+
+def entry() -> None:
+    """The console script."""
+    raise SystemExit(main())
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"veritrain {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise UsageError(f"no command '{name}'", found=name, fix=did_you_mean(name, COMMANDS))
+    return COMMANDS[name][0](rest)
+
+
+def _overview() -> str:
+    lines = ["Veritrain: did your model learn, or does it only look that way?", "", "usage: veritrain COMMAND ...", ""]
+    lines += [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join([*lines, "", "veritrain COMMAND --help shows its options and an example."])
+
+
+def _parser(command: str, text: str, example: str) -> ArgumentParser:
+    return ArgumentParser(
+        prog=f"veritrain {command}",
+        description=text,
+        epilog=f"example: {example}",
+        exit_on_error=False,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
+    """Parse, or say what was not understood and what was probably meant."""
+    try:
+        return parser.parse_args(words)
+    except argparse.ArgumentError as error:
+        text = str(error)
+        known = [option for action in parser._actions for option in action.option_strings]
+        unknown = re.search(r"unrecognized arguments: (--[\w.-]+)", text)
+        if unknown:
+            word = unknown.group(1).split("=")[0]
+            raise UsageError(f"unknown option '{word}'", found=word, fix=did_you_mean(word, known)) from error
+        raise UsageError(
+            "the command line was not understood",
+            expected=parser.format_usage().strip(),
+            found=" ".join(text.split()),
+            fix=f"{parser.prog} --help",
+        ) from error
+
+
+# --- audit and report: no torch ------------------------------------------------------------------------------
+
+
+def audit(words: list[str]) -> int:
+    """Judge training artefacts, ours or anybody's."""
+    from veritrain.audit.verdict import ORDER
+    from veritrain.report.terminal import print_verdict
+
+    parser = _parser("audit", audit.__doc__ or "", "veritrain audit runs/mine results.csv train.log report.md --json")
+    parser.add_argument("paths", nargs="+", type=str, help="run folders, CSV histories, text logs, reports")
+    parser.add_argument("--json", action="store_true", help="one JSON object (a list for several paths)")
+    parser.add_argument("--fail-on", choices=("refuted", "not_shown", "plausible"), default="refuted")
+    given = _parse(parser, words)
+    verdicts, unreadable = [], 0
+    for path in given.paths:
+        try:
+            verdicts.append(_verdict_of(Path(path)))
+        except ArtefactError as error:
+            unreadable += 1
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    if given.json:
+        print(json.dumps(verdicts[0] if len(given.paths) == 1 and verdicts else verdicts, ensure_ascii=False, indent=1))
+    else:
+        for verdict in verdicts:
+            print_verdict(verdict, Console())
+    if unreadable:
+        return ArtefactError.exit_code
+    worst = min((ORDER.index(verdict["verdict"]) for verdict in verdicts), default=len(ORDER))
+    return int(worst <= ORDER.index(given.fail_on))
+
+
+def _verdict_of(path: Path) -> dict[str, Any]:
+    from veritrain.audit.verdict import as_json, judge_all, waivers_of
+    from veritrain.readers.recognise import read_artefact
+    from veritrain.record import RunFolder
+
+    record = read_artefact(path)
+    waivers = waivers_of(RunFolder(path).recipe) if record.kind == "run" else ()
+    return as_json(judge_all(record, waivers), path)
+
+
+def report(words: list[str]) -> int:
+    """Write the report of a run (finished or not), judging it again."""
+    from veritrain.record import RunFolder
+    from veritrain.report.publish import publish
+
+    parser = _parser("report", report.__doc__ or "", "veritrain report runs/mine")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--language", choices=("en", "zh"), default="en")
+    given = _parse(parser, words)
+    folder = RunFolder(given.run)
+    publish(folder, _verdict_of(folder.path), language=given.language)
+    print(folder.report)
+    return 0
+
+
+def list_kind(words: list[str]) -> int:
+    """List what there is: tasks, formats, worlds, models, probes, checks, readers."""
+    parser = _parser("list", list_kind.__doc__ or "", "veritrain list checks --json")
+    parser.add_argument("kind", type=str, help=", ".join(catalog.KINDS))
+    parser.add_argument("--json", action="store_true")
+    given = _parse(parser, words)
+    if given.kind not in catalog.KINDS:
+        raise UsageError(f"no kind '{given.kind}'", found=given.kind, fix=did_you_mean(given.kind, catalog.KINDS))
+    names = list(catalog.KINDS[given.kind])
+    print(json.dumps([{"name": name} for name in names]) if given.json else "\n".join(names))
+    return 0
+
+
+# --- data, training, looking: torch is loaded inside -----------------------------------------------------------
+
+
+def data(words: list[str]) -> int:
+    """data make WORLD OUT: write a made data set. data check PATH: what a data set holds, and what is wrong with it."""
+    from veritrain.commands import data as commands
+
+    if not words or words[0] in ("-h", "--help"):
+        print(data.__doc__)
+        return 0
+    actions = {"make": commands.make, "check": commands.check}
+    if words[0] not in actions:
+        raise UsageError(f"no action 'data {words[0]}'", found=words[0], fix=did_you_mean(words[0], actions))
+    return actions[words[0]](words[1:], _parser, _parse)
+
+
+def train(words: list[str]) -> int:
+    """train TASK: train, evaluate on held-out groups, run the controls, judge, report."""
+    from veritrain.commands import train as commands
+
+    if not words or words[0] in ("-h", "--help"):
+        print(f"{train.__doc__}\ntasks: {', '.join(catalog.TASKS)}\nveritrain train TASK --help shows its options.")
+        return 0
+    if words[0] not in catalog.TASKS:
+        raise UsageError(f"no task '{words[0]}'", found=words[0], fix=did_you_mean(words[0], catalog.TASKS))
+    return commands.train(words[0], words[1:], _parser, _parse)
+
+
+def resume(words: list[str]) -> int:
+    """resume RUN: go on where a run stopped (the recipe in its folder is used)."""
+    from veritrain.commands import train as commands
+
+    return commands.resume(words, _parser, _parse)
+
+
+def evaluate(words: list[str]) -> int:
+    """evaluate RUN: score the best checkpoint on the test split again."""
+    from veritrain.commands import look
+
+    return look.evaluate(words, _parser, _parse)
+
+
+def predict(words: list[str]) -> int:
+    """predict RUN --samples N: scores and pictures of single samples."""
+    from veritrain.commands import look
+
+    return look.predict(words, _parser, _parse)
+
+
+def probe(words: list[str]) -> int:
+    """probe RUN [NAME...]: make the evidence again (or what was left out), then judge and report."""
+    from veritrain.commands import look
+
+    return look.probe(words, _parser, _parse)
+
+
+COMMANDS: dict[str, tuple[Command, str]] = {
+    "audit": (audit, "judge a run, a log, a table or a report"),
+    "train": (train, "train, evaluate, control, judge and report"),
+    "resume": (resume, "go on where a run stopped"),
+    "evaluate": (evaluate, "score a run's best checkpoint again"),
+    "predict": (predict, "scores and pictures of single samples"),
+    "probe": (probe, "make a run's evidence again"),
+    "report": (report, "write a run's report"),
+    "data": (data, "make or check a data set"),
+    "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),
+}

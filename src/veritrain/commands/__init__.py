@@ -1,0 +1,1 @@
+"""What each command line command does, one file per group of commands."""

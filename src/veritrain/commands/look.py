@@ -1,0 +1,102 @@
+"""``veritrain evaluate``, ``predict`` and ``probe``: looking at a finished run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from veritrain import catalog
+from veritrain.audit.verdict import as_json, judge_all, waivers_of
+from veritrain.errors import UsageError, did_you_mean
+from veritrain.record import RecordWriter, RunFolder, read_run, write_json
+from veritrain.report.publish import publish
+from veritrain.report.terminal import print_verdict
+
+Parser = Callable[[str, str, str], ArgumentParser]
+Parse = Callable[[ArgumentParser, list[str]], Namespace]
+
+
+def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """evaluate RUN: score the best checkpoint on the test split again."""
+    from veritrain.experiments import anomaly
+
+    parser = new_parser("evaluate", evaluate.__doc__ or "", "veritrain evaluate runs/mine --json")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--dry_run", type=bool, default=False, help="write nothing into the run folder")
+    given = parse(parser, words)
+    folder = RunFolder(given.run)
+    prepared, model = anomaly.reopen(folder)
+    results, _ = anomaly.results_of(prepared, model)
+    stored = json.loads(folder.results.read_text(encoding="utf-8")) if folder.results.is_file() else {}
+    if not given.dry_run:
+        with RecordWriter(folder) as writer:
+            writer.event("look", split="test", purpose="evaluation again")
+        write_json(folder.results, {**stored, **results})
+    print(json.dumps(results, indent=1) if given.json else _table(results))
+    return 0
+
+
+def _table(results: dict[str, Any]) -> str:
+    lines = [f"{'metric':<14}{'value':>9}{'95 % interval':>20}{'chance':>9}{'baseline':>10}{'n':>10}{'groups':>8}"]
+    for name, entry in results["metrics"].items():
+        low, high = entry["ci95"]
+        interval = "undefined" if low is None else f"[{low:.3f}, {high:.3f}]"
+        numbers = [_told(entry[key]) for key in ("value", "chance", "baseline")]
+        lines.append(
+            f"{name:<14}{numbers[0]:>9}{interval:>20}{numbers[1]:>9}{numbers[2]:>10}{entry['n']:>10}{entry['groups']:>8}"
+        )
+    return "\n".join(lines)
+
+
+def _told(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """predict RUN --samples N: scores and pictures of single samples."""
+    from veritrain.experiments import anomaly, pictures
+
+    parser = new_parser("predict", predict.__doc__ or "", "veritrain predict runs/mine --samples 8 --split test")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT without it")
+    given = parse(parser, words)
+    folder = RunFolder(given.run)
+    prepared, model = anomaly.reopen(folder)
+    out = Path(given.out) if given.out else folder.predictions / given.split
+    rows = pictures.predict_samples(prepared, model, split=given.split, count=given.samples, out=out)
+    if given.split == "test":
+        with RecordWriter(folder) as writer:
+            writer.event("look", split="test", purpose="pictures of single samples")
+    for row in rows:
+        print(f"{row['id']}  score {row['score']:.3f}  label {row['label']}  {row['image']}")
+    return 0
+
+
+def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """probe RUN [NAME...]: make the evidence again (or what was left out), then judge and report."""
+    from veritrain.experiments import anomaly
+
+    parser = new_parser("probe", probe.__doc__ or "", "veritrain probe runs/mine permuted_label_retraining")
+    parser.add_argument("run", type=str)
+    parser.add_argument("names", nargs="*", type=str, help=", ".join(catalog.PROBES))
+    given = parse(parser, words)
+    for name in given.names:
+        if name not in catalog.PROBES:
+            raise UsageError(f"no probe '{name}'", found=name, fix=did_you_mean(name, catalog.PROBES))
+    folder = RunFolder(given.run)
+    prepared, model = anomaly.reopen(folder)
+    predictions = anomaly.results_of(prepared, model)[1]
+    with RecordWriter(folder) as writer:
+        names = tuple(given.names) or tuple(catalog.PROBES)
+        anomaly.make_evidence(prepared, model, predictions, folder, writer, names=names)
+    verdict = as_json(judge_all(read_run(folder.path), waivers_of(folder.recipe)), folder.path)
+    publish(folder, verdict)
+    print_verdict(verdict)
+    return 0

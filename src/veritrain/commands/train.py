@@ -1,0 +1,84 @@
+"""``veritrain train`` and ``veritrain resume``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from veritrain import config
+from veritrain.audit.verdict import as_json, judge_all, waivers_of
+from veritrain.errors import UsageError
+from veritrain.record import RunFolder, read_run
+from veritrain.report.figures import draw_curves
+from veritrain.report.publish import publish
+from veritrain.report.terminal import print_verdict
+from veritrain.tasks.options import QUICK, RECIPES
+
+Parser = Callable[[str, str, str], ArgumentParser]
+Parse = Callable[[ArgumentParser, list[str]], Namespace]
+
+
+def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """Train, evaluate on held-out groups, run the controls, judge, report."""
+    recipe_class: Any = RECIPES[task]
+    parser = new_parser(
+        f"train {task}", train.__doc__ or "", f"veritrain train {task} --data data/streets --run runs/mine --seed 0"
+    )
+    config.add_recipe(parser, recipe_class)
+    parser.add_argument("--run", type=str, default="", help="the run's folder; without it, runs/TASK-N")
+    parser.add_argument("--quick", action="store_true", help=f"sets {QUICK[task]}")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint of --run")
+    parser.add_argument("--config", action="config", help="a recipe file")
+    words, added = _added_epochs(words)
+    if "--quick" in words:
+        parser.set_defaults(QUICK[task])
+    given = parse(parser, words)
+    recipe = config.build(recipe_class, given)
+    if added:
+        if not given.resume:
+            raise UsageError("--epochs +N extends a run", expected="--resume", found="a new run", fix="add --resume")
+        stored = config.load(recipe_class, RunFolder(given.run).recipe)
+        recipe = replace(recipe, epochs=stored.epochs + added)
+    folder = RunFolder(given.run) if given.run else RunFolder.next_free(Path("runs"), task)
+    return _go(task, recipe, folder, resume=given.resume)
+
+
+def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """resume RUN: go on with the recipe of the run."""
+    parser = new_parser("resume", resume.__doc__ or "", "veritrain resume runs/mine")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--task", type=str, default="anomaly")
+    given = parse(parser, words)
+    folder = RunFolder(given.run)
+    return _go(given.task, config.load(RECIPES[given.task], folder.recipe), folder, resume=True)
+
+
+def _added_epochs(words: list[str]) -> tuple[list[str], int]:
+    """``--epochs +10`` means ten more than the run was asked for."""
+    out, added = list(words), 0
+    for place, word in enumerate(words[:-1]):
+        if word == "--epochs" and re.fullmatch(r"\+\d+", words[place + 1]):
+            added = int(words[place + 1])
+            del out[place : place + 2]
+    return out, added
+
+
+def _go(task: str, recipe: Any, folder: RunFolder, *, resume: bool) -> int:
+    from veritrain.experiments import anomaly
+
+    def after_epoch() -> None:
+        draw_curves(read_run(folder.path), folder.figures)
+
+    {"anomaly": anomaly.run}[task](recipe, folder, resume=resume, after_epoch=after_epoch)
+    record = read_run(folder.path)
+    verdict = as_json(judge_all(record, waivers_of(folder.recipe)), folder.path)
+    publish(folder, verdict)
+    print_verdict(verdict)
+    print(f"report: {folder.report}", file=sys.stderr)
+    return 0

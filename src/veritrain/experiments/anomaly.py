@@ -1,0 +1,387 @@
+"""The driving anomaly detector, from a recipe to a run folder with results and evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from veritrain import __version__, catalog, config
+from veritrain.data.frames import ExchangedInput
+from veritrain.errors import RecordError, UsageError
+from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
+from veritrain.experiments.short import short_training
+from veritrain.losses.binary import balance_of
+from veritrain.metrics.ranking import pr_points, roc_points
+from veritrain.metrics.threshold import best_f1_threshold, confusion
+from veritrain.models.options import FusionOptions
+from veritrain.probes.probe import FinishedRun, hash_of, run_probe
+from veritrain.record import RecordWriter, RunFolder, write_json
+from veritrain.tasks.anomaly import LEVELS, AnomalyTask, labelled
+from veritrain.tasks.baselines import constant_like
+from veritrain.tasks.options import AnomalyRecipe
+from veritrain.tasks.task import Batch, Predictions
+from veritrain.training import checkpoint as checkpoints
+from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
+from veritrain.training.loop import fit
+from veritrain.training.options import LoopOptions
+
+CHEAP_PROBES = tuple(catalog.PROBES)
+PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
+FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "threads", "cache", "keep_checkpoints",
+                  "checkpoint_every", "max_seconds", "patience", "waivers", "data")  # fmt: skip
+ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a recipe becomes before any training."""
+
+    recipe: AnomalyRecipe
+    data: DrivingData
+    task: AnomalyTask
+
+
+def prepare(recipe: AnomalyRecipe) -> Prepared:
+    """Read the data and set the task up; ``pos_weight`` comes once from the training split as this run reads it."""
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    data = open_driving_data(recipe)
+    weights = {"frame": recipe.frame_weight, "point": recipe.point_weight, "pixel": recipe.pixel_weight}
+    if recipe.fusion == "points_only":
+        weights.pop("pixel")
+    task = AnomalyTask(
+        network=FusionOptions(fusion=recipe.fusion, width=recipe.width, dropout=recipe.dropout),
+        loss=recipe.loss,
+        pos_weights=_pos_weights(data, recipe.most_pos_weight),
+        term_weights=weights,
+    )
+    return Prepared(recipe=recipe, data=data, task=task)
+
+
+def _pos_weights(data: DrivingData, most: float) -> dict[str, float]:
+    counts = {level: np.zeros(2, np.int64) for level in LEVELS}
+    train = data.sets["train"]
+    for index in range(len(train)):
+        sample = train.sample(index, epoch=0, seed=0)
+        for level, key in LEVELS.items():
+            labels = np.asarray(sample[key])
+            counts[level] += (int((labels == 1).sum()), int((labels == 0).sum()))
+    return {level: balance_of(int(yes), int(no), most=most) for level, (yes, no) in counts.items()}
+
+
+def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
+    return LoopOptions(
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        accumulate=recipe.accumulate,
+        optimiser=recipe.optimiser,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+        schedule=recipe.schedule,
+        warmup_steps=recipe.warmup_steps,
+        clip_norm=recipe.clip_norm or None,
+        precision=recipe.precision,
+        workers=recipe.workers,
+        seed=recipe.seed,
+        checkpoint_every_steps=recipe.checkpoint_every or None,
+        keep_checkpoints=recipe.keep_checkpoints,
+        max_seconds=recipe.max_seconds or None,
+        patience=recipe.patience or None,
+    )
+
+
+def run(
+    recipe: AnomalyRecipe,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> None:
+    """Train, evaluate and make the evidence; the folder then holds all that a verdict needs.
+
+    Raises:
+        RunInUseError, NonFiniteError, Interrupted, StorageError, DataError: as their names say; what was saved stays.
+    """
+    with RecordWriter(folder) as writer:
+        if not resume and folder.checkpoints.exists() and any(folder.checkpoints.iterdir()):
+            raise UsageError(
+                "this run exists",
+                expected="a new folder, or --resume",
+                found=str(folder.path),
+                fix="add --resume to go on, or choose another --run",
+            )
+        tracked = config.Tracked(recipe)
+        config.dump(recipe, folder.recipe)
+        write_json(folder.environment, environment())
+        prepared = prepare(tracked)  # type: ignore[arg-type]
+        write_json(folder.data, prepared.data.card)
+        _start(writer, prepared, resume)
+        torch.manual_seed(recipe.seed)
+        model = prepared.task.model()
+        _fit(prepared, model, writer, folder, resume, after_epoch)
+        predictions = _report_test(prepared, model, folder, writer)
+        make_evidence(prepared, model, predictions, folder, writer, names=probes_of(tracked.controls))
+        tracked.refuse_unread(excused=frozenset({"waivers"}))
+        writer.event("end", status="done")
+
+
+def _start(writer: RecordWriter, prepared: Prepared, resume: bool) -> None:
+    writer.event(
+        "start",
+        task=prepared.task.name,
+        claims=[asdict(claim) for claim in prepared.task.claims],
+        resumed=resume,
+        version=__version__,
+    )
+
+
+def _fit(
+    prepared: Prepared,
+    model: nn.Module,
+    writer: RecordWriter,
+    folder: RunFolder,
+    resume: bool,
+    after_epoch: Callable[[], None],
+) -> None:
+    task, data, recipe = prepared.task, prepared.data, prepared.recipe
+
+    def validate(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+        scores = task.score(predict_set(task, network, data.sets["val"]))
+        after_epoch()
+        return scores
+
+    fit(
+        task=task,
+        model=model,
+        train=data.sets["train"],
+        validate=validate,
+        select=(task.claims[0].metric, task.claims[0].higher_is_better),
+        options=loop_options(recipe),
+        writer=writer,
+        folder=folder,
+        resume=resume,
+        about={"network": asdict(task.network), "classes": ["normal", "anomalous"], "pos_weights": dict(task.pos_weights)},
+        recipe={"fingerprint": fingerprint(recipe), "split": data.card["split_sha256"]},
+    )
+
+
+def fingerprint(recipe: AnomalyRecipe) -> str:
+    """What must not change between a checkpoint and its resumption."""
+    inner = recipe._recipe if isinstance(recipe, config.Tracked) else recipe
+    return config.fingerprint(inner, without=FREE_ON_RESUME)
+
+
+def probes_of(controls: str) -> tuple[str, ...]:
+    return () if controls == "none" else CHEAP_PROBES
+
+
+def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer: RecordWriter) -> Predictions:
+    """Load the best checkpoint, look at test once, write results, predictions and curves."""
+    best = checkpoints.best(folder)
+    checkpoints.load_weights(best, model)
+    writer.event("look", split="val", purpose="threshold")
+    writer.event("look", split="test", purpose="final evaluation")
+    started = time.monotonic()
+    results, predictions = results_of(prepared, model)
+    results["checkpoint"] = {"file": str(best.path.relative_to(folder.path)), "sha256": best.weights_sha256}
+    write_json(folder.results, results)
+    _write_predictions(prepared, predictions, folder)
+    for name, entry in results["metrics"].items():
+        writer.event("metric", name=name, split="test", value=entry["value"], n=entry["n"])
+    writer.say(f"evaluated on test in {time.monotonic() - started:.1f} s")
+    return predictions
+
+
+def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
+    """The content of ``results.json`` (without the checkpoint), and the test predictions it rests on."""
+    task, data = prepared.task, prepared.data
+    predictions = predict_set(task, model, data.sets["test"])
+    groups = data.test_groups
+    baselines = {
+        "prior": constant_like(predictions),
+        "position map": data.position_maps().predict(groups, predictions),
+    }
+    validation = predict_set(task, model, data.sets["val"])
+    chosen = best_f1_threshold(*labelled(validation, "frame"))
+    threshold = None if chosen is None else chosen.threshold
+    parameters = sum(p.numel() for p in model.parameters())
+    return {
+        "schema": 1,
+        "task": task.name,
+        "made_data": data.card["made_data"],
+        "metrics": scores_with_intervals(task, predictions, baselines, groups),
+        "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
+        "confusion": _confusion(predictions, threshold),
+        "by_kind": _by_kind(prepared, predictions),
+        "curves": {level: _curves(predictions, level) for level in ("frame", "point")},
+        "latency_ms": latency_ms(model, data.sets["test"]),
+        "parameters": parameters,
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "size_mb": sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6,
+    }, predictions
+
+
+def _valued(scores: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
+    return {name: {"value": value} for name, value in scores.items()}
+
+
+def _confusion(predictions: Predictions, threshold: float | None) -> dict[str, Any] | None:
+    if threshold is None:
+        return None
+    found = confusion(*labelled(predictions, "frame"), threshold)
+    return {"threshold": threshold, "split": "test", **asdict(found)}
+
+
+def _by_kind(prepared: Prepared, predictions: Predictions) -> dict[str, Any]:
+    """Frame scores of each anomalous scenario type against all normal frames; descriptive."""
+    kinds = np.array([key.kind for key in prepared.data.keys["test"]])
+    labels = predictions["frame_labels"]
+    out = {}
+    for kind in sorted(set(kinds[labels == 1])):
+        keep = (labels == 0) | ((labels == 1) & (kinds == kind))
+        part = {"frame_scores": predictions["frame_scores"][keep], "frame_labels": labels[keep]}
+        found = prepared.task.score(part)
+        out[str(kind)] = {"frame_auroc": found["frame_auroc"], "positives": int((labels[keep] == 1).sum())}
+    return out
+
+
+def _curves(predictions: Predictions, level: str) -> dict[str, Any]:
+    scores, labels = labelled(predictions, level)
+    roc, pr = roc_points(scores, labels, 256), pr_points(scores, labels, 256)
+    return {
+        "roc": None if roc is None else {"fpr": roc[0].tolist(), "tpr": roc[1].tolist()},
+        "pr": None if pr is None else {"recall": pr[0].tolist(), "precision": pr[1].tolist()},
+    }
+
+
+def _write_predictions(prepared: Prepared, predictions: Predictions, folder: RunFolder) -> None:
+    """Frame scores as CSV; everything as .npz (no pickles)."""
+    folder.predictions.mkdir(exist_ok=True)
+    keys = prepared.data.keys["test"]
+    rows = ["id,group,label,score"]
+    for key, label, score in zip(keys, predictions["frame_labels"], predictions["frame_scores"], strict=True):
+        rows.append(f"{short_hash(key.id)},{short_hash(key.group)},{label},{score:.6f}")
+    (folder.predictions / "test_frames.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    kept = {name: array for name, array in predictions.items() if not name.startswith("pixel")}
+    np.savez_compressed(folder.predictions / "test.npz", **{k: _narrow(v) for k, v in kept.items()})  # type: ignore[arg-type]
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16) if array.dtype == np.float32 and array.ndim > 1 else array
+
+
+def finished_run(
+    prepared: Prepared, model: nn.Module, predictions: Predictions, folder: RunFolder
+) -> FinishedRun:
+    """What the probes work on."""
+    data, task, recipe = prepared.data, prepared.task, prepared.recipe
+
+    def fit_again(label_seed: int | None, steps: int) -> nn.Module:
+        train = data.sets["train"]
+        chosen = train if label_seed is None else train.with_permuted_labels(label_seed)
+        return short_training(task, chosen, loop_options(recipe), steps)
+
+    def blank(name: str) -> Predictions:
+        return predict_set(task, model, ExchangedInput(data.sets["test"], name))
+
+    return FinishedRun(
+        task=task,
+        model=model,
+        train=data.sets["train"],
+        val=data.sets["val"],
+        test=data.sets["test"],
+        groups=data.test_groups,
+        predictions=predictions,
+        fit_again=fit_again,
+        flip_labels=flip_labels,
+        blank=blank,
+        label_of=lambda split, index: data.sets[split].label_of(index),
+        control_steps=recipe.control_steps,
+        permuted_runs=PERMUTED_RUNS[recipe.controls],
+        folder=folder,
+        seed=recipe.seed,
+        inputs_hash=hash_of(checkpoints.best(folder).weights_sha256, data.card["split_sha256"]),
+    )
+
+
+def flip_labels(batch: Batch) -> Batch:
+    """Every known label exchanged; what is unknown stays so."""
+    flipped = dict(batch)
+    for key in LEVELS.values():
+        labels = batch[key]
+        flipped[key] = torch.where(labels >= 0, 1 - labels, labels)
+    return flipped
+
+
+def make_evidence(
+    prepared: Prepared,
+    model: nn.Module,
+    predictions: Predictions,
+    folder: RunFolder,
+    writer: RecordWriter,
+    *,
+    names: tuple[str, ...],
+) -> None:
+    """Run the named probes; each look at test is recorded with its purpose."""
+    if not names:
+        return
+    run_of = finished_run(prepared, model, predictions, folder)
+    writer.event("look", split="test", purpose="controls")
+    for name in names:
+        run_probe(catalog.resolve("probes", name)(), run_of, writer)
+
+
+def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
+    """A finished run from its folder: data, task, and the network with the best checkpoint's weights.
+
+    Raises:
+        RecordError: the folder is no run, or its data are not those it was trained on.
+    """
+    recipe = config.load(AnomalyRecipe, folder.recipe)
+    prepared = prepare(recipe)
+    stored = json.loads(folder.data.read_text(encoding="utf-8"))
+    if stored["split_sha256"] != prepared.data.card["split_sha256"]:
+        raise RecordError(
+            "the data set changed since this run",
+            expected=f"split {stored['split_sha256'][:12]}",
+            found=f"split {prepared.data.card['split_sha256'][:12]}",
+            fix="point the recipe's data key at the data of this run",
+            file=folder.data,
+        )
+    model = prepared.task.model()
+    checkpoints.load_weights(checkpoints.best(folder), model)
+    return prepared, model
+
+
+def environment() -> dict[str, Any]:
+    """Packages, machine and command line; no user or host name."""
+    packages = {}
+    for name in ENVIRONMENT_PACKAGES:
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            packages[name] = None
+    return {
+        "veritrain": __version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": packages,
+        "command": " ".join(["veritrain", *sys.argv[1:]]),
+    }

@@ -1,0 +1,126 @@
+"""The driving data of one recipe: read, split by group, spoilt where the recipe asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veritrain.data.cache import CachedFrames, open_anovox
+from veritrain.data.frames import FrameSet
+from veritrain.data.options import AnoVoxOptions
+from veritrain.data.paired_view import ViewOptions
+from veritrain.data.sample import FrameKey
+from veritrain.data.splits import PARTS, split_groups
+from veritrain.tasks.baselines import PositionMaps
+from veritrain.tasks.options import AnomalyRecipe
+
+MADE_DATA_FILE = "veritrain_world.json"
+LICENCES = {True: ("made data, no rights reserved", True), False: ("see the data set's own licence", None)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrivingData:
+    """Three sets and what is known about them.
+
+    Attributes:
+        sets: part to its frames, labels as this run reads them.
+        keys: part to the frames' keys, in the order of the set.
+        card: the content of ``data.json``.
+    """
+
+    sets: Mapping[str, FrameSet]
+    keys: Mapping[str, Sequence[FrameKey]]
+    card: Mapping[str, Any]
+
+    @property
+    def test_groups(self) -> list[str]:
+        return [key.group for key in self.keys["test"]]
+
+    def position_maps(self) -> PositionMaps:
+        """The input-free baseline, from the training split's own labels (never the spoilt ones)."""
+        frames = self.sets["train"].frames
+        true = FrameSet(frames, self.sets["train"].views)
+        true.share_views_with(self.sets["train"])
+        samples = [true.sample(index, epoch=0, seed=0) for index in range(len(true))]
+        return PositionMaps.fit(
+            [frame.group for frame in frames],
+            np.array([frame.frame_label for frame in frames], np.int8),
+            np.stack([sample["view_labels"] for sample in samples]),
+            np.stack([sample["pixel_labels"] for sample in samples]),
+        )
+
+
+def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
+    """Read, split and label.
+
+    Raises:
+        DataError: a broken data set, or a split that cannot carry the claim.
+    """
+    options = AnoVoxOptions(on_broken=recipe.on_broken)
+    source = open_anovox(recipe.data, options, cache=Path(recipe.cache) if recipe.cache else None)
+    keys = source.keys()
+    split = split_groups(keys, {key.id: source.frame_label(key) for key in keys})
+    by_id = {key.id: key for key in keys}
+    chosen = {part: [by_id[name] for name in getattr(split, part)] for part in PARTS}
+    if recipe.split == "val=train":
+        chosen["val"] = chosen["train"]
+    views = ViewOptions()
+    sets = {
+        part: FrameSet(
+            [source.read(key) for key in chosen[part]],
+            views,
+            labels=recipe.labels if part != "test" else "given",
+            label_seed=recipe.seed,
+            augment=recipe.augment and part == "train",
+        )
+        for part in PARTS
+    }
+    return DrivingData(sets=sets, keys=chosen, card=_card(source, chosen, split.sha256, recipe))
+
+
+def _card(
+    source: CachedFrames, chosen: Mapping[str, Sequence[FrameKey]], digest: str, recipe: AnomalyRecipe
+) -> dict[str, Any]:
+    """What lies where; group names and contents as hashes."""
+    made = any((folder / MADE_DATA_FILE).is_file() for folder in (Path(recipe.data), *Path(recipe.data).parents[:2]))
+    licence, commercial = LICENCES[made]
+    inventory = source.inventory()
+    dropped = [
+        {"file": problem.file, "reason": problem.reason}
+        for problem in [*inventory.skipped_scenarios, *inventory.skipped_frames, *inventory.unlabelled]
+    ]
+    return {
+        "schema": 1,
+        "format": "anovox",
+        "made_data": made,
+        "licence": licence,
+        "commercial_use": commercial,
+        "split_sha256": digest,
+        "splits": {part: _part_card(source, keys) for part, keys in chosen.items()},
+        "classes": ["normal", "anomalous"],
+        "kinds": dict(Counter(key.kind for key in source.keys())),
+        "dropped": dropped,
+    }
+
+
+def _part_card(source: CachedFrames, keys: Sequence[FrameKey]) -> dict[str, Any]:
+    labels = [source.frame_label(key) for key in keys]
+    return {
+        "groups": sorted({short_hash(key.group) for key in keys}),
+        "frames": len(keys),
+        "positives": labels.count(1),
+        "negatives": labels.count(0),
+        "unknown": labels.count(-1),
+        "contents": [source.content_hash(key)[:16] for key in keys],
+    }
+
+
+def short_hash(name: str) -> str:
+    """A group's or sample's name as 12 hexadecimal digits, so that no name leaves the run folder."""
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
