@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veritrain.data.anovox import AnoVoxFormat, field_of_view, label_points
+from veritrain.data.anovox import AnoVoxFormat, label_points
 from veritrain.data.anovox_index import index_scenario, scenario_folders
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import UNKNOWN
@@ -233,9 +233,9 @@ class TestMissing:
     def test_no_camera_field_of_view_is_no_calibration(self, world):
         setup = one(world, "sensor_setup.json")
         setup.write_text(setup.read_text().replace('"camera_fov": 90', '"camera_fov": null'))
-        sensor = AnoVoxFormat(world).scenarios
-        with pytest.raises(LayoutError, match="camera_fov"):
-            field_of_view(next(iter(sensor.values())).sensors["RGB-CAM"])
+        with pytest.raises(LayoutError, match="camera_fov") as caught:
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+        assert caught.value.file == str(setup)
 
     def test_the_same_scenario_twice_is_refused(self, world, tmp_path):
         scenario = one(world, "sensor_setup.json").parent

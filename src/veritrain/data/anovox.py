@@ -7,10 +7,9 @@ rows do not correspond: a LIDAR point takes the label of the nearest SEMANTIC-LI
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +97,12 @@ class AnoVoxFormat:
             for group, scenario in sorted(self.scenarios.items())
             for index, number in enumerate(scenario.frames)
         ]
+
+    def only(self, group: str) -> AnoVoxFormat:
+        """The same data set with one scenario: what a worker process needs of a large index."""
+        part = copy(self)
+        part.scenarios = {group: self.scenarios[group]}
+        return part
 
     def read(self, key: FrameKey) -> Frame:
         """One frame with its labels.
@@ -201,6 +206,7 @@ class AnoVoxFormat:
         self.scenarios[scenario.group] = scenario
 
     def _demand_whole(self, scenario: Scenario) -> None:
+        field_of_view(scenario.sensors["RGB-CAM"])
         left_out = [problem for problem in scenario.problems if problem.left_out]
         if left_out and self.options.on_broken == "error":
             raise LayoutError(
@@ -278,11 +284,6 @@ class AnoVoxFormat:
             scenarios[getattr(scenario, attribute)] += 1
             frames[getattr(scenario, attribute)] += len(scenario.frames)
         return {name: (scenarios[name], frames[name]) for name in sorted(scenarios)}
-
-    @cached_property
-    def digest(self) -> str:
-        """sha256 over all frame ids: names the set of frames, not their content."""
-        return hashlib.sha256(json.dumps([key.id for key in self.keys()]).encode()).hexdigest()
 
 
 def label_points(points: NDArray[np.float32], labelled: NDArray[np.float64] | None, radius: float) -> NDArray[np.int8]:

@@ -116,8 +116,11 @@ class CachedFrames:
     def _prepare(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         keys = self.source.keys()
-        groups = [[key for key in keys if key.group == group] for group in dict.fromkeys(key.group for key in keys)]
-        jobs = [(self.source, group, self.folder) for group in groups]
+        by_group: dict[str, list[FrameKey]] = {}
+        for key in keys:
+            by_group.setdefault(key.group, []).append(key)
+        groups = list(by_group.values())
+        jobs = [(self.source.only(group), members, self.folder) for group, members in by_group.items()]
         done = 0
         with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
             for group, results in zip(groups, pool.map(_prepare_group, jobs), strict=True):

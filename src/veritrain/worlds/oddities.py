@@ -31,7 +31,7 @@ PALETTES: dict[str, tuple[tuple[Colour, Colour], ...]] = {
 
 
 def _animal(random: np.random.Generator) -> list[Part]:
-    size = float(random.uniform(1.1, 1.35))
+    size = float(random.uniform(1.2, 1.45))
     legs = [((x, y, 0.4), (0.13, 0.13, 0.4)) for x in (-0.65, 0.65) for y in (-0.3, 0.3)]
     body = [
         ((0.0, 0.0, 1.2), (1.0, 0.48, 0.45)),
@@ -42,7 +42,7 @@ def _animal(random: np.random.Generator) -> list[Part]:
 
 
 def _furniture(random: np.random.Generator) -> list[Part]:
-    size = float(random.uniform(1.15, 1.35))
+    size = float(random.uniform(1.3, 1.5))
     sofa = [
         ((0.0, 0.0, 0.35), (0.55, 1.1, 0.35)),
         ((0.45, 0.0, 0.95), (0.15, 1.1, 0.5)),
@@ -55,7 +55,7 @@ def _furniture(random: np.random.Generator) -> list[Part]:
 
 def _boulders(random: np.random.Generator) -> list[Part]:
     places = random.uniform(-0.6, 0.6, size=(4, 2))
-    sizes = random.uniform(0.5, 0.75, size=4)
+    sizes = random.uniform(0.65, 0.9, size=4)
     return [
         ((float(x), float(y), float(0.5 + 0.6 * layer)), (float(size), float(size), float(0.8 * size)))
         for layer, ((x, y), size) in enumerate(zip(places, sizes, strict=True))
@@ -65,7 +65,7 @@ def _boulders(random: np.random.Generator) -> list[Part]:
 def _pallets(random: np.random.Generator) -> list[Part]:
     count = int(random.integers(4, 7))
     shifts = random.uniform(-0.2, 0.2, size=(count, 2))
-    return [((float(x), float(y), 0.25 + 0.5 * row), (0.8, 1.0, 0.19)) for row, (x, y) in enumerate(shifts)]
+    return [((float(x), float(y), 0.25 + 0.5 * row), (0.9, 1.15, 0.2)) for row, (x, y) in enumerate(shifts)]
 
 
 def _drone(random: np.random.Generator) -> list[Part]:

@@ -160,12 +160,13 @@ def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None
 
 
 def _alive(random: np.random.Generator, frames: int, phase: float) -> tuple[int, int]:
-    """A window of one to two scenario lengths that starts anywhere, cut to the scenario.
+    """A window of 0.6 to 1.2 scenario lengths that starts anywhere, cut to the scenario: most scenarios have
+    frames with and without their anomaly, so that knowing a street again tells little.
 
     Its start is uniform over all places that overlap the scenario, so each frame is covered equally often: the
     frame's number tells nothing.
     """
-    length = int(random.integers(frames, 2 * frames + 1))
+    length = max(1, int(random.integers(round(0.6 * frames), round(1.2 * frames) + 1)))
     first = 1 - length + int(phase * (frames + length - 1))
     return max(first, 0), min(first + length, frames)
 
