@@ -40,6 +40,7 @@ def results_of(kinds: dict[str, Any]) -> dict[str, Any]:
             "frame_ap": metric_entry(0.8123, 0.7001, 0.901, chance=0.30344, baseline=0.34),
             "point_ap": metric_entry(0.41234, 0.2871, 0.5513, chance=0.00352, baseline=0.021),
             "point_fpr95": metric_entry(None, None, None, chance=0.95, reliable=False),
+            "point_f1": metric_entry(0.3, 0.1, 0.6, groups=6, reliable=False),
         },
         "selection": {
             "split": "val",
@@ -143,6 +144,8 @@ def write_record(folder: RunFolder, *, ended: bool = True, epochs: int = EPOCHS)
     noise = np.random.default_rng(0)
     with RecordWriter(folder) as writer:
         writer.event("start", task="anomaly", claims=claims, seed=0)
+        writer.event("look", split="val", purpose="threshold")
+        writer.event("look", split="test", purpose="final evaluation")
         for step in range(STEPS * epochs):
             epoch = step // STEPS
             for name, scale in (("frame", 0.7), ("point", 0.2), ("pixel", 0.3)):

@@ -82,6 +82,10 @@ def test_no_number_of_the_result_tables_is_untraced(page):
         assert not re.findall(r"\d", untraced(body).replace("fewer than 10 groups", "").replace("组数不足 10", ""))
 
 
+def test_few_groups_are_named_as_the_reason(page):
+    assert page.text().count("fewer than 10 groups: unreliable") == 1
+
+
 def test_shares_are_of_their_row(page, run):
     counts = json.loads(run.results.read_text(encoding="utf-8"))["confusion"]
     whole = {"tp": "fn", "fn": "tp", "fp": "tn", "tn": "fp"}

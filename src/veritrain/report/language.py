@@ -84,7 +84,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "groups": ("Groups", "组数"),
     "picture": ("On the scale", "图示"),
     "headline": ("headline", "主要指标"),
-    "unreliable": ("fewer than 10 groups: unreliable", "组数不足 10：不可靠"),
+    "unreliable": ("unreliable", "不可靠"),
+    "few_groups": ("fewer than 10 groups: unreliable", "组数不足 10：不可靠"),
     "interval_note": (
         "Intervals resample whole groups (scenarios), never frames of one scene. "
         "In the picture: dot = value, bar = interval, dashed = chance, triangle = baseline.",
@@ -97,6 +98,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "checks": ("Checks", "检查"),
     "check": ("Check", "检查项"),
     "result": ("Result", "结果"),
+    "ci95": ("95 % interval", "95 % 区间"),
+    "gain_ci95": ("Gain over it, 95 %", "相对基线的增益，95 %"),
+    "baseline_name": ("Baseline", "基线"),
+    "n": ("n", "样本数"),
     "found": ("What was found", "发现"),
     "bound": ("Bound", "界限"),
     "evidence": ("Evidence", "证据"),
@@ -131,9 +136,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "best": ("best", "最佳"),
     "ranking": ("ROC and precision-recall", "ROC 与精确率-召回率曲线"),
     "ranking_note": (
-        "Bands are 95 % over groups. The ring marks the threshold chosen on validation.",
-        "色带为按组计算的 95 % 区间。圆环标出在验证集上选定的阈值。",
+        "The ring marks the threshold chosen on validation.",
+        "圆环标出在验证集上选定的阈值。",
     ),
+    "bands_note": ("Bands are 95 % over groups.", "色带为按组计算的 95 % 区间。"),
     "fpr": ("false positive rate", "假正率"),
     "tpr": ("true positive rate", "真正率"),
     "recall": ("recall", "召回率"),

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from veritrain.report.language import both
+from veritrain.statistics.intervals import RELIABLE_GROUPS
 
 DECIMALS = 3
 MOST_ITEMS = 6
@@ -92,6 +93,24 @@ class Source:
         if not ends or None in ends:
             return self._traced(keys, both("undefined"))
         return Markup("[{}, {}]").format(self.number(*keys, 0), self.number(*keys, 1))
+
+    def cell(self, *keys: str | int) -> Markup:
+        """Whatever stands at ``keys``: a pair of numbers is an interval, a text is a text."""
+        value = self.value(*keys)
+        if isinstance(value, list) and len(value) == 2:
+            return self.interval(*keys)
+        return self.words(*keys) if isinstance(value, str) else self.number(*keys)
+
+    def columns(self, *keys: str | int) -> list[str]:
+        """The keys that the entries at ``keys`` have, in the order of their first use; yes/no answers left out."""
+        entries = self.value(*keys) or {}
+        found = [name for entry in entries.values() for name, value in entry.items() if not isinstance(value, bool)]
+        return list(dict.fromkeys(found))
+
+    def few_groups(self, *keys: str | int) -> bool:
+        """Fewer groups than an interval needs, in the entry at ``keys``."""
+        groups = self.value(*keys, "groups")
+        return isinstance(groups, int) and groups < RELIABLE_GROUPS
 
     def _traced(self, keys: Sequence[str | int], inner: Markup) -> Markup:
         return Markup('<span class="num" data-source="{}#{}">{}</span>').format(self.file, pointer(*keys), inner)

@@ -82,11 +82,16 @@ def _render(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, breakable=breakable, pair=pair, metric_words=figures.metric_words, language=language,
-        version=veritrain.__version__,
+        t=both, shown=shown, breakable=breakable, named=named, pair=pair,
+        metric_words=figures.metric_words, language=language, version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip
     return environment.get_template(template).render(**context)
+
+
+def named(column: str) -> Markup:
+    """The words for a column of a results table; a metric's name where there are none."""
+    return both(column) if column in WORDS else Markup.escape(figures.metric_words(column))
 
 
 def breakable(text: str, after: str) -> Markup:
@@ -121,6 +126,7 @@ def _run_context(
     folder: RunFolder, record: RunRecord, verdict: Mapping[str, Any] | None, language: Language
 ) -> dict[str, Any]:
     results, data = record.results, record.data
+    curves = (results or {}).get("curves") or {}
     return {
         "title": folder.path.resolve().name,
         "made_data": bool((results or {}).get("made_data") or (data or {}).get("made_data")),
@@ -132,6 +138,8 @@ def _run_context(
         "scales": {name: _scale(entry) for name, entry in ((results or {}).get("metrics") or {}).items()},
         "data": Source("data.json", data) if data is not None else None,
         "curves": _svgs([figures.loss_curves(record, language), figures.metric_curves(record, language)]),
+        "looks": [str(look.get("purpose", "")) for look in record.of("look") if look.get("split") == "test"],
+        "banded": any((part or {}).get("low") for level in curves.values() for part in level.values()),
         "rankings": _svgs(_rankings(results or {}, language)),
         "nulls": _svgs(_nulls(record, language)),
         "controls": _svgs([figures.controls_chart(record, language)]),
@@ -188,8 +196,9 @@ def _rankings(results: Mapping[str, Any], language: Language) -> list[str | None
     for level, curves in (results.get("curves") or {}).items():
         chosen = _chosen_point(results.get("confusion") or {}) if level == "frame" else (None, None)
         metric = (results.get("metrics") or {}).get(f"{level}_ap") or {}
+        drawn_at_random = metric["positives"] / metric["n"] if metric.get("n") and metric.get("positives") else None
         drawn.append(figures.roc_chart(curves.get("roc") or {}, level, chosen[0], language))
-        drawn.append(figures.pr_chart(curves.get("pr") or {}, level, metric.get("chance"), chosen[1], language))
+        drawn.append(figures.pr_chart(curves.get("pr") or {}, level, drawn_at_random, chosen[1], language))
     return drawn
 
 

@@ -28,14 +28,15 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that could move the cursor or change colours; foreign lines may hold them."""
 
 
-def print_verdict(verdict: Mapping[str, Any], console: Console, *, language: Language = "en") -> None:
+def print_verdict(verdict: Mapping[str, Any], console: Console | None = None, *, language: Language = "en") -> None:
     """Print one verdict; colours only on a terminal, one line per fact elsewhere.
 
     Args:
         verdict: as ``verdict.json`` or ``veritrain audit --json`` has it.
-        console: where to print.
+        console: where to print; standard output without it.
         language: of the fixed words; sentences stay as the checks said them.
     """
+    console = console or Console()
     _line(console, Text(plain(verdict.get("path", "")), "dim"))
     word = verdict["verdict"]
     head = (f"{say(word, language)}  ", COLOURS.get(word, "bold"))
