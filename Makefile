@@ -78,7 +78,7 @@ lock: ## pin both dependency sets again, with hashes and without addresses
 	"$$uv" $(COMPILE) --extra train --extra dev -o requirements/train.lock
 
 base-check: setup ## the base install: no torch, small, and the audit works
-	@rm -rf $(BASE) && mkdir -p $(BASE)
+	@rm -rf $(BASE) build/lib build/bdist.* && mkdir -p $(BASE)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w $(BASE)/wheel .
 	$(BIN)/python -m venv $(BASE)/venv
 	$(BASE)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.lock
