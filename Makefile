@@ -1,6 +1,5 @@
 # Everything Veritrain does from a checkout. A machine needs Python 3.11+ and make; `make setup` builds the rest.
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+.SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -16,7 +15,7 @@ COMPILE = pip compile pyproject.toml --universal --python-version 3.11 --generat
 .PHONY: help setup demo test check bench results corpus faults docs lock base-check clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP) ## build .venv from the hashed lock (quick when nothing changed)
 
