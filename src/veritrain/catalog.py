@@ -41,6 +41,30 @@ PROBES: dict[str, str] = {
 }
 
 CHECKS: dict[str, str] = {
+    "beats_trivial": "veritrain.audit.scores:BeatsTrivial",
+    "finite": "veritrain.audit.loss:Finite",
+    "loss_not_vanished": "veritrain.audit.loss:LossNotVanished",
+    "loss_moves": "veritrain.audit.loss:LossMoves",
+    "loss_falls_gradually": "veritrain.audit.loss:LossFallsGradually",
+    "beats_constant_loss": "veritrain.audit.loss:BeatsConstantLoss",
+    "totals_comparable": "veritrain.audit.terms:TotalsComparable",
+    "boxes_beat_constant": "veritrain.audit.terms:BoxesBeatConstant",
+    "held_out_signal_exists": "veritrain.audit.scores:HeldOutSignalExists",
+    "metric_moves": "veritrain.audit.scores:MetricMoves",
+    "not_too_good_too_early": "veritrain.audit.scores:NotTooGoodTooEarly",
+    "val_not_above_train": "veritrain.audit.scores:ValNotAboveTrain",
+    "no_late_overfit": "veritrain.audit.scores:NoLateOverfit",
+    "claims_supported": "veritrain.audit.claims:ClaimsSupported",
+    "accuracy_carries_f1": "veritrain.audit.claims:AccuracyCarriesF1",
+    "loss_definition_reads_labels": "veritrain.audit.claims:LossDefinitionReadsLabels",
+    "label_definition_deterministic": "veritrain.audit.claims:LabelDefinitionDeterministic",
+    "ran_to_the_end": "veritrain.audit.process:RanToTheEnd",
+    "errors_not_swallowed": "veritrain.audit.process:ErrorsNotSwallowed",
+    "one_run_per_table": "veritrain.audit.process:OneRunPerTable",
+    "splits_differ": "veritrain.audit.process:SplitsDiffer",
+    "validation_has_samples": "veritrain.audit.process:ValidationHasSamples",
+    "checkpoint_fits": "veritrain.audit.process:CheckpointFits",
+    "finished_as_planned": "veritrain.audit.process:FinishedAsPlanned",
     "both_labels_present": "veritrain.audit.labels:BothLabelsPresent",
     "labels_deterministic": "veritrain.audit.labels:LabelsDeterministic",
     "contents_disjoint": "veritrain.audit.leakage:ContentsDisjoint",
@@ -58,7 +82,11 @@ CHECKS: dict[str, str] = {
     "reevaluation_agrees": "veritrain.audit.generalisation:ReevaluationAgrees",
 }
 
-READERS: dict[str, str] = {}
+READERS: dict[str, str] = {
+    "csv_history": "veritrain.readers.csv_history:CsvHistoryReader",
+    "report": "veritrain.readers.report:ReportReader",
+    "text_log": "veritrain.readers.text_log:TextLogReader",
+}
 
 KINDS: dict[str, dict[str, str]] = {
     "tasks": TASKS,
