@@ -14,6 +14,10 @@ from veritrain.readers.names import plain_map
 
 _CHUNK = 1 << 20
 _LONGEST = 20_000
+FREQUENT = 3000
+_SHAPES = 50_000
+_SPARSEST = 4096
+_DIGITS = re.compile(r"\d+")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WIDE_SIGNS = str.maketrans("：，（）％｜；＝～【】＋－／，、“”", ':,()%|;=~[]+-/,,""')
 _PREFIX = re.compile(
@@ -52,7 +56,8 @@ def lines_of(path: Path) -> tuple[Iterator[Line], bool]:
 
 def _open_lines(path: Path, encoding: str, garbled: bool) -> Iterator[Line]:
     with path.open(encoding=encoding, errors="replace", newline="") as file:
-        yield from shown(((number, repair_line(text) if garbled else text) for number, text in segments(file)))
+        pieces = thinned(segments(file))
+        yield from shown((number, repair_line(text) if garbled else text) for number, text in pieces)
 
 
 def segments(file: TextIO) -> Iterator[tuple[int, str]]:
@@ -71,6 +76,32 @@ def segments(file: TextIO) -> Iterator[tuple[int, str]]:
         rest = rest if len(rest) < _CHUNK else rest[:_LONGEST]
     if rest.strip("\r"):
         yield number, rest.strip("\r")[:_LONGEST]
+
+
+def thinned(pieces: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Of lines that differ in digits only, thousands are enough: the first, ever fewer, the last of each stretch.
+
+    A log of millions of steps is read in bounded time; a line with other words (``nan``, an error, a validation) is
+    never passed over, and before it the newest of the lines that were passed over comes out.
+    """
+    seen: dict[str, int] = {}
+    held: dict[str, tuple[int, str]] = {}
+    for number, text in pieces:
+        shape = _DIGITS.sub("0", text)
+        count = seen.get(shape, 0) + 1
+        if len(seen) > _SHAPES:
+            seen.clear()
+        seen[shape] = count
+        if count <= FREQUENT:
+            yield from sorted(held.values())
+            held.clear()
+            yield number, text
+        elif count % min(2 ** (count // FREQUENT), _SPARSEST):
+            held[shape] = (number, text)
+        else:
+            held.pop(shape, None)
+            yield number, text
+    yield from sorted(held.values())
 
 
 def shown(pieces: Iterable[tuple[int, str]]) -> Iterator[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 TRAIN = frozenset(["train", "training", "tr", "trn", "训练", "訓練", "训练集", "訓練集", "entrenamiento", "treino"])
 VAL = frozenset(
@@ -192,6 +193,7 @@ def plain_map(text: str) -> str:
     return _HALF_MAP.sub(lambda found: (found.group(1) or found.group(2) or found.group(3)) + "50", text)
 
 
+@lru_cache(maxsize=4096)
 def canonical(raw: str) -> Name | None:
     """The canonical name of a column or a label; None when it is no loss, score or learning rate."""
     text = plain_map(raw).strip().strip("*`'\" :")
