@@ -48,6 +48,60 @@ def test_terms_are_recorded_unweighted_beside_their_weights(folder):
         assert (line["epoch"], line["n"]) == (epoch + 1, 48)
 
 
+class Known(ToyTask):
+    """One term is always 3."""
+
+    term_weights = {"bce": 1.0, "known": 0.5}  # noqa: RUF012
+
+    def losses(self, output, batch):
+        bce = super().losses(output, batch)["bce"]
+        return {"bce": bce * 0, "known": bce * 0 + 3.0}
+
+
+def test_a_known_term_is_recorded_as_it_is_and_enters_the_total_with_its_weight(folder):
+    fit_toy(folder, epochs=1, task=Known())
+    run = read_run(folder.path)
+    assert {(line["value"], line["weight"]) for line in run.of("term") if line["name"] == "known"} == {(3.0, 0.5)}
+    assert next(line["value"] for line in run.of("metric") if line["name"] == "loss") == 1.5
+
+
+class Drawing(ToyTask):
+    """Remembers a random number of each forward pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.draws = []
+
+    def losses(self, output, batch):
+        self.draws.append(float(torch.rand(())))
+        return super().losses(output, batch)
+
+
+def test_every_forward_pass_draws_other_numbers_and_a_second_run_the_same(tmp_path):
+    tasks = [Drawing(), Drawing()]
+    for number, task in enumerate(tasks):
+        torch.rand(number + 1)
+        fit_toy(RunFolder(tmp_path / str(number)), epochs=2, task=task, accumulate=2)
+    assert len(set(tasks[0].draws)) == 24
+    assert tasks[0].draws == tasks[1].draws
+
+
+def test_validation_draws_the_same_numbers_whenever_it_runs(folder):
+    """Also after a resume that trained nothing before it."""
+    draws = []
+
+    def validate(model, epoch):
+        draws.append(float(torch.rand(())))
+        if len(draws) == 1:
+            raise ZeroDivisionError
+        return {"accuracy": 0.0}
+
+    with pytest.raises(ZeroDivisionError):
+        fit_toy(folder, epochs=1, validate=validate)
+    fit_toy(folder, epochs=1, validate=validate, resume=True)
+    assert draws[0] == draws[1]
+
+
 def test_the_first_loss_is_that_of_the_untrained_network(folder):
     """Computed here from the task's own definition, dropout off."""
     done = fit_toy(folder, epochs=1, task=Plain())
@@ -342,16 +396,17 @@ def test_a_signal_during_a_save_lets_it_finish_and_a_second_sigint_does_not(fold
     assert [checkpoints.verify(path) for path in checkpoints.steps(folder)] == [None, None]
 
 
-def test_sigint_in_a_whole_process_group_is_one_orderly_end(tmp_path):
-    """As from a keyboard: the workers get it too."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_whole_process_group_is_one_orderly_end(tmp_path, number, code):
+    """As from a keyboard or a scheduler: the workers get it too."""
     folder = RunFolder(tmp_path / "run")
     child = Child("--run", str(folder.path), "--workers", "2", "--sample-seconds", "0.02", "--group", "yes")
     while not folder.checkpoints.exists():
         time.sleep(0.01)
     time.sleep(0.3)
-    os.killpg(child.pid, signal.SIGINT)
-    code, output = child.wait()
-    assert code == 130, output
+    os.killpg(child.pid, number)
+    found, output = child.wait()
+    assert found == code, output
     assert "Traceback" not in output
     assert checkpoints.newest(folder) is not None
 

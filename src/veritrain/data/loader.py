@@ -85,7 +85,7 @@ class EpochLoader:
         self._workers = workers
         # A generator of its own: without it each iterator would draw its base seed from the global one.
         self._loader: DataLoader[Any] = DataLoader(
-            _Fetch(samples, seed),
+            _Fetch(samples, seed),  # type: ignore[arg-type]
             batch_sampler=self._plan,
             collate_fn=_as_is,
             num_workers=workers,
