@@ -1,0 +1,33 @@
+"""The record of a run: the bridge between training it and judging it.
+
+A run folder holds ``recipe.yaml``, ``record.jsonl`` (the source of truth: append-only, one writer, a torn last
+line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and grep), ``data.json``,
+``evidence/<probe>.json``, ``results.json``, ``predictions/``, ``checkpoints/``, ``figures/``, ``verdict.json``,
+``report.html``, ``README.md`` and ``environment.json``. Readers of foreign artefacts fill the same
+:class:`RunRecord`, so that every check judges one type.
+"""
+
+from veritrain.record.folder import RunFolder, finite_or_none, sha256_of, write_json
+from veritrain.record.reader import PLACED, read_evidence, read_run
+from veritrain.record.rows import Claim, Evidence, Remark, Row, RunRecord, Statement
+from veritrain.record.writer import EVENTS, SCHEMA, RecordWriter, write_evidence
+
+__all__ = [
+    "EVENTS",
+    "PLACED",
+    "SCHEMA",
+    "Claim",
+    "Evidence",
+    "RecordWriter",
+    "Remark",
+    "Row",
+    "RunFolder",
+    "RunRecord",
+    "Statement",
+    "finite_or_none",
+    "read_evidence",
+    "read_run",
+    "sha256_of",
+    "write_evidence",
+    "write_json",
+]

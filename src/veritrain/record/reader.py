@@ -1,0 +1,169 @@
+"""Reading a run folder back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from veritrain.errors import RecordError
+from veritrain.record.folder import RunFolder
+from veritrain.record.rows import Claim, Evidence, Row, RunRecord
+from veritrain.record.writer import SCHEMA
+
+PLACED = frozenset({"term", "metric", "grad"})
+"""Events that stand for a place in training: after a resume, a later one of the same place supersedes."""
+
+NAMED = frozenset({"term", "metric"})
+"""Events that are one number of one name."""
+
+
+def read_run(path: Path | str) -> RunRecord:
+    """Read a run folder.
+
+    Raises:
+        RecordError: no ``record.jsonl``, a line that is not JSON (other than a torn last one), another version.
+    """
+    folder = RunFolder(path)
+    if not folder.is_run():
+        raise RecordError(
+            "not a run folder",
+            expected="a folder with record.jsonl",
+            found="no such file",
+            fix="give the folder that `veritrain train --run` wrote",
+            file=folder.path,
+        )
+    events, torn = _read_lines(folder.record)
+    events = _superseded(events)
+    start: Mapping[str, Any] = next((line for line in events if line["event"] == "start"), {})
+    claims = tuple(_made(Claim, claim, folder.record, start["line"]) for claim in start.get("claims", ()))
+    return RunRecord(
+        path=folder.path,
+        kind="run",
+        task=start.get("task"),
+        claims=claims,
+        claim=claims[0] if claims else None,
+        events=tuple(events),
+        rows=tuple(_rows_of(events, str(folder.record))),
+        data=_read_optional(folder.data),
+        results=_read_optional(folder.results),
+        evidence=read_evidence(folder),
+        torn_line=torn,
+    )
+
+
+def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int | None]:
+    raw = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    events: list[dict[str, Any]] = []
+    for number, text in enumerate(raw, start=1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError as error:
+            if number == len(raw):
+                return events, number
+            raise RecordError(
+                "a line of the record is not JSON",
+                expected="one JSON object a line",
+                found=text[:80],
+                fix="the record was edited; restore it from a copy",
+                file=path,
+                line=number,
+            ) from error
+        _demand_event(line, text, path, number)
+        if line["v"] != SCHEMA:
+            raise RecordError(
+                "the record has another version",
+                expected=f"v = {SCHEMA}",
+                found=f"v = {line['v']}",
+                fix="read it with the Veritrain that wrote it",
+                file=path,
+                line=number,
+            )
+        events.append({"step": None, "epoch": None, **line, "line": number})
+    return events, None
+
+
+def _demand_event(line: Any, text: str, path: Path, number: int) -> None:
+    """A whole line that is JSON but no event: somebody edited the record."""
+    whole = isinstance(line, dict) and "v" in line and "event" in line
+    if not whole or (line["event"] in NAMED and "name" not in line):
+        raise RecordError(
+            "a line of the record is no event",
+            expected="a JSON object with v and event (and name, for a term or a metric)",
+            found=text[:80],
+            fix="the record was edited; restore it from a copy",
+            file=path,
+            line=number,
+        )
+
+
+M = TypeVar("M")
+
+
+def _made(kind: type[M], content: Any, file: Path, line: int | None = None) -> M:
+    try:
+        return kind(**content)
+    except TypeError as error:
+        raise RecordError(
+            f"not a {kind.__name__.lower()}",
+            expected=f"the fields of {kind.__name__}",
+            found=str(error),
+            fix="read it with the Veritrain that wrote it, or make it again",
+            file=file,
+            line=line,
+        ) from error
+
+
+def _superseded(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop what a later segment of a resumed run did again: same event, place and name."""
+    last = {_place(line): line["line"] for line in events if line["event"] in PLACED}
+    return [line for line in events if line["event"] not in PLACED or last[_place(line)] == line["line"]]
+
+
+def _place(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (line["event"], line["step"], line.get("name"), line.get("split"))
+
+
+def _rows_of(events: Sequence[Mapping[str, Any]], file: str) -> Iterator[Row]:
+    broken = {(line["step"], line.get("name")): line for line in events if line["event"] == "nonfinite"}
+    for line in events:
+        if line["event"] not in ("term", "metric"):
+            continue
+        prefix = "loss/" if line["event"] == "term" and line["name"] != "loss" else ""
+        value = line.get("value")
+        bad = broken.get((line["step"], line["name"])) if value is None else None
+        yield Row(
+            file=file,
+            line=line["line"],
+            name=prefix + line["name"],
+            raw=line["name"],
+            value=value,
+            split=line.get("split"),
+            step=line["step"],
+            epoch=line["epoch"],
+            nonfinite=None if bad is None else str(bad["found"]),
+        )
+
+
+def _read_optional(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError("not JSON", expected="a JSON object", found=str(error), file=path) from error
+    if not isinstance(content, dict):
+        raise RecordError("not an object", expected="a JSON object", found=type(content).__name__, file=path)
+    return content
+
+
+def read_evidence(folder: RunFolder) -> dict[str, Evidence]:
+    found = {}
+    for path in sorted(folder.evidence.glob("*.json")):
+        content = _read_optional(path)
+        if content is not None:
+            found[path.stem] = _made(Evidence, content, path)
+    return found
