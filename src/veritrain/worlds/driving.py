@@ -130,7 +130,7 @@ class DrivingWorld:
                     "type": plan.kind,
                     "visible_by": plan.visibility,
                     "weather": plan.weather.name,
-                    "alive": [plan.first_counter + frame for frame in plan.alive],
+                    "alive": [plan.first_counter + frame for frame in range(plan.frames) if plan.is_alive(frame)],
                     "first_frame": plan.first_counter,
                     "points": [points for points, _ in seen],
                     "pixels": [pixels for _, pixels in seen],

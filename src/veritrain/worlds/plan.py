@@ -62,7 +62,8 @@ class ScenarioPlan:
         ego_y: lateral place of the ego in metres from its lane's centre.
         spot: (x, y) metres where a static anomaly stands, kept free in every scenario.
         lane: which strip the spot is in: "right", "left" or "oncoming".
-        alive: (first, last) frame of the anomaly, last excluded, cut to the scenario.
+        alive: (first frame, number of frames) of the anomaly, going round from the scenario's end to its start.
+        frames: frames of the scenario.
         salt: what Python's string hash is salted with in this scenario's generator process.
     """
 
@@ -78,11 +79,13 @@ class ScenarioPlan:
     spot: tuple[float, float]
     lane: str
     alive: tuple[int, int]
+    frames: int
     salt: int
 
     def is_alive(self, frame: int) -> bool:
         """Whether the anomaly is there (and, for a braking car, brakes) in ``frame``."""
-        return self.kind != "normality" and self.alive[0] <= frame < self.alive[1]
+        first, length = self.alive
+        return self.kind != "normality" and (frame - first) % self.frames < length
 
 
 def stream(options: DrivingOptions, index: int, which: int, frame: int = 0) -> np.random.Generator:
@@ -140,7 +143,8 @@ def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None
     lane = str(random.choice(["right", "left", "oncoming"], p=[0.3, 0.15, 0.55]))
     y = {"right": -2.9, "left": 6.3, "oncoming": 3.4}[lane] + float(random.uniform(-0.25, 0.25))
     ahead = float(random.uniform(5.5, 8.5)) + (2.0 if lane == "left" else 0.0)
-    spot = (speed * (window[1] - 1) + ahead, y)  # still ahead when it is last there
+    last = min(sum(window), options.frames) - 1
+    spot = (speed * last + ahead, y)  # still ahead when it is last there
     names = stream(options, index, NAMES)
     return ScenarioPlan(
         index=index,
@@ -155,28 +159,26 @@ def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None
         spot=spot,
         lane=lane,
         alive=alive,
+        frames=options.frames,
         salt=int(names.integers(1, 2**62)),
     )
 
 
 def _alive(random: np.random.Generator, frames: int, phase: float) -> tuple[int, int]:
-    """A window of 0.6 to 1.2 scenario lengths that starts anywhere, cut to the scenario: most scenarios have
-    frames with and without their anomaly, so that knowing a street again tells little.
+    """(first frame, number of frames): 0.4 to 0.75 of the scenario, going round from its end to its start.
 
-    Its start is uniform over all places that overlap the scenario, so each frame is covered equally often: the
-    frame's number tells nothing.
+    So every frame is covered equally often (its number tells nothing), and every scenario has frames with and
+    without its anomaly (knowing a street again tells little).
     """
-    length = max(1, int(random.integers(round(0.6 * frames), round(1.2 * frames) + 1)))
-    first = 1 - length + int(phase * (frames + length - 1))
-    return max(first, 0), min(first + length, frames)
+    length = int(random.integers(round(0.4 * frames), round(0.75 * frames) + 1))
+    return int(phase * frames), max(1, length)
 
 
 def _braking(random: np.random.Generator, frames: int, phase: float) -> tuple[int, int]:
-    """A whole window of a quarter to nearly half of the frames, somewhere inside the scenario."""
+    """(first frame, number of frames): a quarter to nearly half of the scenario in one piece."""
     shortest, longest = round(0.25 * frames), round(0.42 * frames)
     length = max(1, min(frames - 1, int(random.integers(shortest, longest + 1))))
-    first = int(phase * (frames - length + 1))
-    return first, min(first + length, frames)
+    return int(phase * (frames - length + 1)), length
 
 
 def _weather(random: np.random.Generator) -> Weather:
