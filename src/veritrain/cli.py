@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,30 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from veritrain import __version__, catalog
-from veritrain.errors import ArtefactError, UsageError, VeritrainError, did_you_mean
+from veritrain import __version__, catalog, config
+from veritrain.errors import (
+    ArtefactError,
+    MissingExtraError,
+    RecordError,
+    StorageError,
+    UsageError,
+    VeritrainError,
+    did_you_mean,
+)
+
+# Before torch can be imported: OpenMP's threads then sleep while they wait instead of spinning, which on a shared
+# machine takes the processor from everybody else and from our own data workers.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Command = Callable[[list[str]], int]
-INTERNAL = 70
+DEBUG = "VERITRAIN_DEBUG"
+TRAIN_PACKAGES = frozenset(
+    ["torch", "torchvision", "lightning_fabric", "open_clip", "torchjd", "safetensors", "webdataset", "PIL"]
+)
+"""What ``pip install veritrain[train]`` brings."""
+
+OWN_WORDS = frozenset({"help", "config", "print_config", "print_shtab", "run", "quick", "resume"})
+"""Options of the command line that no recipe file may hold: it would change nothing there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,10 +48,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except VeritrainError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
     except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last place to turn any error into one clear line and an exit code
+        return _told(_explained(error))
+
+
+def _told(error: VeritrainError) -> int:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _explained(error: Exception) -> VeritrainError:
+    """An error that nobody expected, as one of ours; its traceback only when it was asked for."""
+    if os.environ.get(DEBUG) == "1":
+        traceback.print_exception(error)
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if missing in TRAIN_PACKAGES:
+        return MissingExtraError(
+            f"this needs the package '{missing}'",
+            expected="the training packages beside the base install",
+            found=str(error),
+            fix="pip install 'veritrain[train]'",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return StorageError("the disk cannot be written", found=str(error), fix="make room; whole files are intact")
+    return VeritrainError(
+        "an internal error: this is our fault",
+        found=" ".join(f"{type(error).__name__}: {error}".split()),
+        fix=f"{DEBUG}=1 shows where; please report it with the command line",
+    )
 
 
 def entry() -> None:
@@ -69,6 +123,10 @@ def _parser(command: str, text: str, example: str) -> ArgumentParser:
 
 def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
     """Parse, or say what was not understood and what was probably meant."""
+    if "--config" in parser._option_string_actions:
+        words, files = config.config_first(words)
+        for file in files:
+            config.demand_keys(file, {action.dest for action in parser._actions} - OWN_WORDS)
     try:
         return parser.parse_args(words)
     except argparse.ArgumentError as error:
@@ -80,9 +138,8 @@ def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
             raise UsageError(f"unknown option '{word}'", found=word, fix=did_you_mean(word, known)) from error
         raise UsageError(
             "the command line was not understood",
-            expected=parser.format_usage().strip(),
             found=" ".join(text.split()),
-            fix=f"{parser.prog} --help",
+            fix=f"{parser.prog} --help shows the options and an example",
         ) from error
 
 
@@ -103,11 +160,12 @@ def audit(words: list[str]) -> int:
     for path in given.paths:
         try:
             verdicts.append(_verdict_of(Path(path)))
-        except ArtefactError as error:
+        except (ArtefactError, RecordError) as error:
             unreadable += 1
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
     if given.json:
-        print(json.dumps(verdicts[0] if len(given.paths) == 1 and verdicts else verdicts, ensure_ascii=False, indent=1))
+        content = verdicts[0] if len(given.paths) == 1 and verdicts else verdicts
+        print(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
     else:
         for verdict in verdicts:
             print_verdict(verdict, Console())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -24,9 +26,33 @@ def add_recipe(parser: ArgumentParser, recipe: type[Any], *, skip: set[str] | No
 
 def build(recipe: type[R], values: Namespace | Mapping[str, Any]) -> R:
     """A recipe from parsed values; keys that are no field of it are left to their owners."""
-    given = vars(values) if isinstance(values, Namespace) else dict(values)
-    names = {field.name for field in dataclasses.fields(recipe)}  # type: ignore[arg-type]
-    return recipe(**{key: value for key, value in given.items() if key in names})
+    given = values.as_dict() if isinstance(values, Namespace) else dict(values)
+    names = names_of(recipe)
+    return _typed(recipe, {key: value for key, value in given.items() if key in names})
+
+
+def names_of(recipe: type[Any]) -> set[str]:
+    """The keys that a recipe has."""
+    return {field.name for field in dataclasses.fields(recipe)}
+
+
+def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:
+    """The recipe, every value of the type its field says, options inside lists as their own class."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(recipe, "recipe")
+    # jsonargparse 4.49 renamed it.
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    try:
+        made: R = instantiate(parser.parse_object({"recipe": dict(values)})).recipe
+    except argparse.ArgumentError as error:
+        raise ConfigError(
+            "a value of the recipe is impossible",
+            expected=f"what {recipe.__name__} says of each key",
+            found=" ".join(str(error).split()),
+            fix="correct the value",
+            file=file,
+        ) from error
+    return made
 
 
 def dump(recipe: Any, path: Path) -> None:
@@ -54,7 +80,9 @@ class _StrictLoader(yaml.SafeLoader):
 def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise ConfigError("a key that is no word", found=str(key), line=key_node.start_mark.line + 1)
         if key in seen:
             raise ConfigError(
                 f"the key '{key}' stands twice",
@@ -63,7 +91,7 @@ def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> d
                 fix="delete one of them",
                 line=key_node.start_mark.line + 1,
             )
-        seen[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        seen[key] = loader.construct_object(value_node, deep=True)
     return seen
 
 
@@ -76,26 +104,68 @@ def load(recipe: type[R], path: Path) -> R:
     Raises:
         ConfigError: not a mapping, not safe YAML, a repeated key, or a key that is no field of ``recipe``.
     """
-    values = read_mapping(path)
-    names = {field.name for field in dataclasses.fields(recipe)}  # type: ignore[arg-type]
-    for key in values:
+    demand_keys(path, names_of(recipe))
+    return _typed(recipe, _days_as_text(read_mapping(path)), path)
+
+
+def demand_keys(path: Path, names: set[str]) -> None:
+    """Refuse a recipe file with a key that is not among ``names``, naming its line and the nearest known key.
+
+    Raises:
+        ConfigError: that, or the file is no safe mapping without repeats.
+    """
+    for key in read_mapping(path):
         if key not in names:
             raise ConfigError(
                 f"unknown key '{key}'",
-                expected=f"a field of {recipe.__name__}",
+                expected="a key of the recipe",
                 found=str(key),
                 fix=did_you_mean(str(key), names),
                 file=path,
+                line=_line_of(path, str(key)),
             )
-    return recipe(**values)
+
+
+def _line_of(path: Path, key: str) -> int | None:
+    root = yaml.compose(path.read_text(encoding="utf-8"), _StrictLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return next((node.start_mark.line + 1 for node, _ in pairs if node.value == key), None)
+
+
+def _days_as_text(content: Any) -> Any:
+    """YAML reads 2027-01-31 as a day; recipes keep days as they are written."""
+    if isinstance(content, date):
+        return content.isoformat()
+    if isinstance(content, dict):
+        return {key: _days_as_text(item) for key, item in content.items()}
+    if isinstance(content, list):
+        return [_days_as_text(item) for item in content]
+    return content
+
+
+def config_first(words: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """``--config FILE`` before every other word, so that the command line has the last say; and the files named."""
+    files: list[str] = []
+    rest: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word.startswith("--config="):
+            files.append(word.partition("=")[2])
+        elif word == "--config" and (file := next(waiting, None)) is not None:
+            files.append(file)
+        else:
+            rest.append(word)
+    return [*(part for file in files for part in ("--config", file)), *rest], [Path(file) for file in files]
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """A YAML mapping, safely."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - derived from SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except FileNotFoundError as error:
         raise ConfigError("no such recipe", expected="a YAML file", found="nothing", file=path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("cannot be read", expected="a YAML file in UTF-8", found=str(error), file=path) from error
     except ConfigError as error:
         error.file = str(path)
         raise

@@ -1,0 +1,283 @@
+"""Recipes: who has the last say, what is refused, and that a recipe comes back as it was written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from veritrain import cli, config
+from veritrain.errors import ConfigError, UsageError
+from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe, WaiverOption
+from veritrain.worlds.options import DrivingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    """An option of an option."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Small:
+    """A recipe for these tests.
+
+    Attributes:
+        data: where.
+        epochs: how often.
+        rate: how fast.
+        loss: which.
+        parts: more of it.
+    """
+
+    data: str
+    epochs: int = 20
+    rate: float = 0.1
+    loss: Literal["bce", "focal"] = "bce"
+    flip: bool = True
+    parts: list[Inner] = field(default_factory=list)
+
+
+def parse(*words: str, quick: dict[str, object] | None = None) -> Small:
+    parser = cli._parser("train small", "A test.", "veritrain train small")
+    config.add_recipe(parser, Small)
+    parser.add_argument("--config", action="config")
+    if quick:
+        parser.set_defaults(quick)
+    return config.build(Small, cli._parse(parser, list(words)))
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    def write(text: str):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+# --- who has the last say -----------------------------------------------------------------------------------------
+
+
+def test_defaults_then_quick_then_file_then_command_line(recipe_file):
+    path = str(recipe_file("epochs: 7\nloss: focal\n"))
+    quick = {"epochs": 6, "rate": 0.5}
+    assert parse("--data", "x") == Small(data="x")
+    assert parse("--data", "x", quick=quick) == Small(data="x", epochs=6, rate=0.5)
+    assert parse("--data", "x", "--config", path, quick=quick) == Small(data="x", epochs=7, rate=0.5, loss="focal")
+    assert parse("--data", "x", "--config", path, "--epochs", "8", quick=quick).epochs == 8
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_command_line_wins_wherever_the_file_is_named(recipe_file, place):
+    words = [["--data", "x"], ["--epochs", "8"]]
+    words.insert(place, [f"--config={recipe_file('epochs: 7')}"])
+    assert parse(*(word for pair in words for word in pair)).epochs == 8
+
+
+def test_of_two_files_the_later_wins(recipe_file, tmp_path):
+    first = recipe_file("epochs: 7\nrate: 0.7\n")
+    second = tmp_path / "more.yaml"
+    second.write_text("epochs: 9\n")
+    found = parse("--config", str(first), "--data", "x", "--config", str(second))
+    assert (found.epochs, found.rate) == (9, 0.7)
+
+
+def test_config_first_leaves_the_rest_in_order():
+    words, files = config.config_first(["--a", "1", "--config", "f", "--b", "--config=g", "c"])
+    assert words == ["--config", "f", "--config", "g", "--a", "1", "--b", "c"]
+    assert [str(file) for file in files] == ["f", "g"]
+
+
+def test_quick_sets_keys_that_the_recipe_has():
+    for task, values in QUICK.items():
+        assert set(values) <= config.names_of(RECIPES[task])
+        replace(RECIPES[task](data="x"), **values)
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", ["--epoch", "--Epochs", "--epochz"])
+def test_a_mistyped_option_names_the_nearest(named):
+    with pytest.raises(UsageError, match="did you mean '--epochs'") as caught:
+        parse("--data", "x", named, "3")
+    assert caught.value.exit_code == 64
+
+
+def test_an_option_is_never_guessed_from_its_beginning():
+    with pytest.raises(UsageError, match="unknown option '--ep'"):
+        parse("--data", "x", "--ep", "3")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--epochs", "many"), ("--epochs", "1.5"), ("--loss", "bse")])
+def test_an_impossible_value_is_refused(option, value):
+    with pytest.raises(UsageError, match=value):
+        parse("--data", "x", option, value)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(UsageError, match="data"):
+        parse()
+
+
+@pytest.mark.parametrize("through", ["load", "command line"])
+class TestFile:
+    def read(self, through, path):
+        return config.load(Small, path) if through == "load" else parse("--config", str(path))
+
+    def refused(self, through, path, match=None):
+        with pytest.raises(UsageError, match=match) as caught:
+            self.read(through, path)
+        assert caught.value.exit_code == 64
+        return caught.value
+
+    def test_an_unknown_key_is_named_with_its_line_and_the_nearest(self, through, recipe_file):
+        path = recipe_file("data: x\n\nepoch: 3\n")
+        error = self.refused(through, path, "did you mean 'epochs'")
+        assert (error.file, error.line, error.found) == (str(path), 3, "epoch")
+
+    def test_a_repeated_key_is_named_with_its_line(self, through, recipe_file):
+        error = self.refused(through, recipe_file("data: x\nepochs: 3\nrate: 1\nepochs: 4\n"), "'epochs' stands twice")
+        assert error.line == 4
+
+    def test_nothing_in_a_file_is_executed(self, through, recipe_file, tmp_path):
+        marker = tmp_path / "marker"
+        path = recipe_file(f"data: !!python/object/apply:os.system ['touch {marker}']\n")
+        error = self.refused(through, path, "not a safe YAML file")
+        assert error.line == 1 and not marker.exists()
+
+    @pytest.mark.parametrize("text", ["data: [", "- data\n", "just words", "", "? [a, b]\n: 1\n", "<<: 3\n"])
+    def test_what_is_no_recipe_is_refused(self, through, recipe_file, text):
+        assert self.refused(through, recipe_file(text)).file == str(recipe_file(text))
+
+    def test_what_is_no_text_is_refused(self, through, tmp_path):
+        (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x81")
+        self.refused(through, tmp_path / "binary", "UTF-8")
+        self.refused(through, tmp_path, "cannot be read")
+        self.refused(through, tmp_path / "nothing", "no such recipe")
+
+    def test_an_impossible_value_is_refused(self, through, recipe_file):
+        self.refused(through, recipe_file("data: x\nepochs: many\n"), "many")
+
+    def test_an_unknown_key_deep_inside_is_refused(self, through, recipe_file):
+        self.refused(through, recipe_file("data: x\nparts:\n- name: a\n  wait: 2\n"), "wait")
+
+
+@pytest.mark.parametrize("word", sorted(cli.OWN_WORDS - {"config"}))
+def test_a_file_cannot_hold_what_belongs_to_the_command_line(recipe_file, word):
+    with pytest.raises(ConfigError, match=f"unknown key '{word}'"):
+        parse("--data", "x", "--config", str(recipe_file(f"{word}: true\n")))
+
+
+def test_options_check_themselves_also_when_they_are_built():
+    with pytest.raises(ConfigError, match="scenarios = 0"):
+        config.build(DrivingOptions, {"scenarios": 0})
+
+
+# --- round trips --------------------------------------------------------------------------------------------------
+
+smalls = st.builds(
+    Small,
+    data=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=8),
+    epochs=st.integers(-5, 10**9),
+    rate=st.floats(allow_nan=False, allow_infinity=False),
+    loss=st.sampled_from(["bce", "focal"]),
+    flip=st.booleans(),
+    parts=st.lists(st.builds(Inner, name=st.sampled_from(["a", "no", "1", "2027-01-01"])), max_size=2),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(recipe=smalls)
+def test_a_dumped_recipe_is_loaded_as_it_was(tmp_path_factory, recipe):
+    path = tmp_path_factory.mktemp("recipe") / "deep" / "recipe.yaml"
+    config.dump(recipe, path)
+    assert config.load(Small, path) == recipe
+
+
+def test_the_full_recipe_of_a_task_comes_back_and_runs_again(tmp_path):
+    waiver = WaiverOption(check="finite", reason="one day", until="2027-01-31")
+    recipe = AnomalyRecipe(data="数据", epochs=3, split="val=train", waivers=[waiver])
+    config.dump(recipe, tmp_path / "recipe.yaml")
+    assert config.load(AnomalyRecipe, tmp_path / "recipe.yaml") == recipe
+    assert set(config.read_mapping(tmp_path / "recipe.yaml")) == config.names_of(AnomalyRecipe)
+    parser = cli._parser("train", "", "")
+    config.add_recipe(parser, AnomalyRecipe)
+    parser.add_argument("--config", action="config")
+    given = cli._parse(parser, ["--config", str(tmp_path / "recipe.yaml")])
+    assert config.build(AnomalyRecipe, given) == recipe
+
+
+def test_a_day_without_quotes_stays_text(recipe_file):
+    text = "data: x\nwaivers:\n- {check: finite, reason: r, until: 2027-01-31}\n"
+    assert config.load(AnomalyRecipe, recipe_file(text)).waivers[0].until == "2027-01-31"
+
+
+def test_the_fingerprint_changes_with_every_key_but_those_left_out():
+    one = Small(data="x")
+    assert config.fingerprint(one) == config.fingerprint(Small(data="x"))
+    assert config.fingerprint(one) != config.fingerprint(replace(one, epochs=21))
+    without = ("epochs",)
+    assert config.fingerprint(one, without=without) == config.fingerprint(replace(one, epochs=21), without=without)
+    assert config.fingerprint(one, without=without) != config.fingerprint(replace(one, rate=0.2), without=without)
+
+
+# --- dead switches ------------------------------------------------------------------------------------------------
+
+
+def read(recipe, *names):
+    return [getattr(recipe, name) for name in names]
+
+
+def test_a_key_that_nothing_read_is_refused():
+    tracked = config.Tracked(Small(data="x"))
+    assert read(tracked, "data", "epochs", "rate", "loss") == ["x", 20, 0.1, "bce"]
+    with pytest.raises(ConfigError, match="keys that nothing read") as caught:
+        tracked.refuse_unread()
+    assert caught.value.found == "flip, parts"
+    with pytest.raises(ConfigError, match="flip"):
+        tracked.refuse_unread(excused=frozenset({"parts"}))
+    read(tracked, "flip")
+    tracked.refuse_unread(excused=frozenset({"parts"}))
+
+
+def test_a_tracked_recipe_has_no_other_keys():
+    with pytest.raises(AttributeError):
+        read(config.Tracked(Small(data="x")), "epoch")
+
+
+# --- help ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["train", "anomaly", "--help"], ["train", "--help"], ["audit", "--help"], ["list"]])
+def test_help_loads_no_torch(words):
+    code = """
+import sys
+from veritrain import cli
+try:
+    cli.main(sys.argv[1:])
+except SystemExit:
+    pass
+print("heavy:", [name for name in ("torch", "torchvision", "lightning_fabric") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.splitlines()[-1] == "heavy: []", done.stderr
+
+
+def test_help_explains_every_key_of_a_recipe():
+    parser = cli._parser("train anomaly", "", "veritrain train anomaly --data x")
+    config.add_recipe(parser, AnomalyRecipe)
+    text = " ".join(parser.format_help().split())
+    for name in config.names_of(AnomalyRecipe):
+        assert f"--{name}" in text
+    assert "the training seed; the split is fixed by the data." in text
+    assert "example: veritrain train anomaly --data x" in text
