@@ -331,7 +331,7 @@ class NoLateOverfit:
             return not_run("no held-out loss with at least 5 evaluations")
         for one in losses:
             best = min(one.points, key=lambda point: point.value)
-            if best.value > 0 and one.settled() > 1.2 * best.value:
+            if best not in one.points[-3:] and one.settled() > 1.2 * best.value > 0:
                 return failed(
                     f"{one.place_name()} ends at {one.settled():.4g}, {one.settled() / best.value:.2f} "
                     f"times its best {best.value:.4g} "

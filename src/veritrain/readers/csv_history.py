@@ -48,7 +48,7 @@ class CsvHistoryReader:
 
     def recognises(self, path: Path, head: str) -> bool:
         lines = [line for line in head.splitlines() if line.strip() and not line.startswith("#")]
-        if len(lines) < 2:
+        if not lines:
             return False
         delimiter = _delimiter(lines[0])
         if delimiter is None or lines[0].lstrip().startswith(("|", "{", "[")):
@@ -56,6 +56,8 @@ class CsvHistoryReader:
         names = _cells(lines[0], delimiter)
         if len(names) < 2 or any(parse_number(name) is not None for name in names):
             return False
+        if _is_header(names) and all(line.count(delimiter) == lines[0].count(delimiter) for line in lines[1:6]):
+            return True
         widths = [len(_cells(line, delimiter)) for line in lines[1:6]]
         return any(width == len(names) for width in widths) and any(
             parse_number(cell) is not None for line in lines[1:6] for cell in _cells(line, delimiter)
@@ -68,6 +70,14 @@ class CsvHistoryReader:
             raise ArtefactError("the table has no row of numbers", expected="a row per epoch or step", file=path)
         rows, restarts = rows_of(state.collector.readings(), str(path))
         return RunRecord(path=path, kind=self.name, rows=rows, remarks=(*state.remarks, *restarts))
+
+
+def _is_header(names: Sequence[str]) -> bool:
+    """A counter beside a metric, and nothing but short names: a history even when no row of numbers follows."""
+    short = all(0 < len(name) <= 40 and ":" not in name.replace("0.5:0.95", "") for name in names)
+    return (
+        short and any(counter(name) for name in names) and any(canonical(name) for name in names if not counter(name))
+    )
 
 
 def _delimiter(header: str) -> str | None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-_SIGNS = ("Ã", "Â", "â€", "âœ", "ðŸ", "ğŸ", "ï¼", "ã€", "å", "æ", "ç", "è", "é")
-"""How UTF-8 lead bytes look when they are read as cp1252 (or cp1254)."""
+import re
+
+_LEADS = "ãäåæçèéâïðğÃÂ"
+"""How the first byte of a multi-byte letter looks when it is read as cp1252 (or cp1254)."""
+
+_FOLLOWS = "\u0080-\u00bf‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ€"
+_PAIR = re.compile(f"[{_LEADS}][{_FOLLOWS}]")
 
 _CP1254 = {"ğ": 0xF0, "ı": 0xFD, "ş": 0xFE, "Ğ": 0xD0, "İ": 0xDD, "Ş": 0xDE}
-_SHARE = 0.02
+_LEAST_PAIRS = 3
 
 
 def looks_garbled(text: str) -> bool:
-    """Many letters that only a wrong decoding makes, and hardly any of the script they stand for."""
-    if not text:
-        return False
+    """Lead bytes stand before continuation bytes, as in no language, and hardly any wide letter is there."""
     sample = text[:20000]
-    signs = sum(sample.count(sign) for sign in _SIGNS)
-    latin = sum("\x80" <= char <= "\xff" or char in "œžŸšŠŒŽ€‚ƒ„…†‡ˆ‰‹‘’“”•–—˜™›ğ" for char in sample)
+    pairs = len(_PAIR.findall(sample))
+    leads = sum(char in _LEADS for char in sample)
     wide = sum("\u3000" <= char <= "\u9fff" for char in sample)
-    return signs >= 3 and latin >= _SHARE * len(sample) and wide * 10 < latin
+    return pairs >= _LEAST_PAIRS and 2 * pairs >= leads and wide < pairs
 
 
 def repair(text: str) -> tuple[str, bool]:

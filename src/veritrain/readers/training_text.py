@@ -42,7 +42,9 @@ _CODE_LINE = re.compile(
 _ABOUT_TRAIN = re.compile(
     r"(?i)train\w*\s+(?:metrics?|set|performance|accuracy|scores?)|训练集|訓練集|训练指标|訓練指標"
 )
-_LOADED = re.compile(r"(?i)(?:加载|載入|load(?:ed|ing)?)[^\n]{0,40}?\b(train|val|test)\b[^\d\n]{0,10}(.*\d.*)")
+_LOADED = re.compile(
+    r"(?i)(?:加载|載入|load(?:ed|ing)?)[^\n]{0,40}?(?<![A-Za-z])(train|val|test)(?![A-Za-z])[^\d\n]{0,10}(.*\d.*)"
+)
 _VAL_LOADER = re.compile(
     r"(?i)(?:验证|驗證|val(?:idation)?)[^\n]{0,4}(?:集)?[^\n]{0,3}(?:加载器|加載器|data ?loader|loader)"
 )
@@ -76,13 +78,16 @@ class TrainingText:
             self._remark("stopped_early" if "KeyboardInterrupt" in crash else "crash", line.number, crash)
         for kind in remarks_in(line.text):
             self._remark(kind, line.number, line.said.strip()[:300])
-        if crash is not None or self._crashes.inside or not line.text.strip():
+        if crash is not None or self._crashes.inside:
             self._table.end()
             return
         fence = _FENCE.match(line.said)
         if fence:
             self._fence = None if self._fence is not None else fence[1].lower()
             self._columns.end()
+            return
+        if not line.text.strip():
+            self._table.end()
             return
         if self._fence in _CODE:
             self._state(line, self._code.feed(line.text))
@@ -323,7 +328,7 @@ def speaks_of_training(head: str) -> bool:
     words = (
         r"(?i)\bepochs?\b|\btrain(?:ing)?\b|训练|訓練|loss(?![a-z])|\biter\b|损失|損失|accuracy|"
         r"准确率|準確率|\bmAP|AUROC|模型|\bmodel\b|checkpoint|val_|测试集|評估|评估|混淆|confusion|"
-        r"\bprecision\b|\brecall\b|\bF1\b|\bAUC"
+        r"\bprecision\b|\brecall\b|召回率|精确率|(?<![A-Za-z])F1(?![A-Za-z])|\bAUC"
     )
     return len(list(_first(re.finditer(words, head), 2))) >= 2
 

@@ -114,7 +114,7 @@ _REMARKS = (
     (
         "empty_split",
         re.compile(
-            r"(?i)(?:\bval|valid|validation|\btest|验证|驗證|测试|"
+            r"(?i)(?:(?<![A-Za-z])val|(?<![A-Za-z])test|验证|驗證|测试|"
             r"測試)[^\d\n]{0,20}(?<![\d.,/=])0\s*(?:个|個|张|張|samples|images|examples|有效|batches)|"
             r"(?:val\w*|test\w*|验证\w*)\s*:\s*0it \["
         ),

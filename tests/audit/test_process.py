@@ -1,0 +1,114 @@
+# ruff: noqa: E501 - planted lines are as long as the tools print them
+from __future__ import annotations
+
+import pytest
+
+from veritrain.audit.process import (
+    CheckpointFits,
+    ErrorsNotSwallowed,
+    FinishedAsPlanned,
+    OneRunPerTable,
+    RanToTheEnd,
+    SplitsDiffer,
+    ValidationHasSamples,
+)
+from veritrain.readers.recognise import read_artefact
+
+TRACE = (
+    'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    main()\nRuntimeError: no memory\n'
+)
+EPOCHS = "".join(f"Epoch {i}/3 - train_loss: {1 / i:.3f} - val_acc: {0.3 * i:.3f}\n" for i in (1, 2, 3))
+
+
+def read(tmp_path, text, name="log.txt"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_artefact(path)
+
+
+def test_ran_to_the_end_passes(tmp_path):
+    assert RanToTheEnd().judge(read(tmp_path, EPOCHS), {}).status == "pass"
+
+
+def test_ran_to_the_end_fails_before_the_first_epoch(tmp_path):
+    finding = RanToTheEnd().judge(read(tmp_path, "Training the model\nEpoch 1/3\n" + TRACE), {})
+    assert finding.status == "fail" and finding.on_fail == "unproves" and "before any epoch" in finding.sentence
+
+
+def test_ran_to_the_end_fails_when_a_crash_is_sold_as_success(tmp_path):
+    finding = RanToTheEnd().judge(read(tmp_path, "Training the model\n" + TRACE + "训练完成!\n"), {})
+    assert finding.status == "fail" and finding.on_fail == "refutes"
+
+
+def test_a_crash_after_the_scores_is_a_note(tmp_path):
+    assert RanToTheEnd().judge(read(tmp_path, EPOCHS + TRACE), {}).on_fail == "notes"
+
+
+def test_errors_not_swallowed_passes(tmp_path):
+    assert ErrorsNotSwallowed().judge(read(tmp_path, EPOCHS), {}).status == "pass"
+
+
+def test_errors_not_swallowed_fails(tmp_path):
+    text = "Epoch 1/50 训练\n❌ Batch 0 出错: no attribute\n❌ Batch 1 出错: no attribute\n训练 - Loss: 0.0000\n"
+    finding = ErrorsNotSwallowed().judge(read(tmp_path, text), {})
+    assert finding.status == "fail" and finding.on_fail == "refutes" and finding.value == 2
+
+
+def test_one_run_per_table_passes(tmp_path):
+    text = "fold,epoch,loss,val_acc\n" + "".join(f"{k},{i},0.5,0.6\n" for k in range(2) for i in range(3))
+    assert OneRunPerTable().judge(read(tmp_path, text, "a.csv"), {}).status == "pass"
+
+
+def test_one_run_per_table_fails(tmp_path):
+    text = "epoch,loss,val_acc\n0,0.5,0.6\n1,0.4,0.7\n0,0.5,0.6\n1,0.4,0.7\n"
+    finding = OneRunPerTable().judge(read(tmp_path, text, "a.csv"), {})
+    assert finding.status == "fail" and finding.on_fail == "unproves" and finding.evidence[0].line == 4
+
+
+def test_several_models_in_a_log_are_a_note(tmp_path):
+    assert OneRunPerTable().judge(read(tmp_path, EPOCHS + "now with dropout\n" + EPOCHS), {}).on_fail == "notes"
+
+
+def test_splits_differ_passes(tmp_path):
+    text = (
+        "Loading train split: 100 samples\ntrain loader ready\nLoading val split: 20 samples\nval loader ready\n"
+        + EPOCHS
+    )
+    assert SplitsDiffer().judge(read(tmp_path, text), {}).status == "pass"
+
+
+def test_splits_differ_fails(tmp_path):
+    text = "加载 train 集: 22 场景, 4200 样本\n✅ 训练集加载器创建成功\n加载 train 集: 22 场景, 4200 样本\n✅ 验证集加载器创建成功\n"
+    finding = SplitsDiffer().judge(read(tmp_path, text), {})
+    assert finding.status == "fail" and finding.evidence[0].line == 4
+
+
+def test_validation_has_samples_passes(tmp_path):
+    assert ValidationHasSamples().judge(read(tmp_path, "val dataset: 150 samples\n" + EPOCHS), {}).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "line", ["加载val数据集: 0个有效样本", "Epoch 1 Validation: 0it [00:11, ?it/s]", "validation set: 0 images"]
+)
+def test_validation_has_samples_fails(tmp_path, line):
+    finding = ValidationHasSamples().judge(read(tmp_path, f"Epoch 1/3 train loss 0.5\n{line}\n"), {})
+    assert finding.status == "fail" and finding.evidence[0].line == 2
+
+
+def test_checkpoint_fits_passes(tmp_path):
+    text = "Loaded 0 compatible pretrained parameters\n" + EPOCHS
+    assert CheckpointFits().judge(read(tmp_path, text), {}).status == "pass"
+
+
+def test_checkpoint_fits_fails(tmp_path):
+    text = 'Loading model for evaluation\nMissing key(s) in state_dict: "fusion.2.weight"\nepoch\n'
+    assert CheckpointFits().judge(read(tmp_path, text), {}).status == "fail"
+
+
+def test_finished_as_planned_passes(tmp_path):
+    assert FinishedAsPlanned().judge(read(tmp_path, EPOCHS), {}).status == "pass"
+
+
+def test_finished_as_planned_fails(tmp_path):
+    finding = FinishedAsPlanned().judge(read(tmp_path, EPOCHS.replace("/3", "/100")), {})
+    assert finding.status == "fail" and FinishedAsPlanned.on_fail == "notes"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from veritrain.audit.scores import (
+    BeatsTrivial,
+    HeldOutSignalExists,
+    MetricMoves,
+    NoLateOverfit,
+    NotTooGoodTooEarly,
+    ValNotAboveTrain,
+)
+from veritrain.readers.recognise import read_artefact
+from veritrain.record import Claim, RunRecord
+
+
+def history(tmp_path, header, rows):
+    path = tmp_path / "history.csv"
+    path.write_text("\n".join([header, *[",".join(map(str, row)) for row in rows]]) + "\n", encoding="utf-8")
+    return read_artefact(path)
+
+
+def log(tmp_path, text):
+    path = tmp_path / "log.txt"
+    path.write_text(text, encoding="utf-8")
+    return read_artefact(path)
+
+
+def own(low, high, minimal_effect=0.05):
+    claim = Claim(metric="frame_auroc", minimal_effect=minimal_effect)
+    results = {"metrics": {"frame_auroc": {"value": 0.8, "gain_ci95": [low, high], "n": 10, "groups": 5}}}
+    return RunRecord(path=Path("run"), kind="run", task="anomaly", claim=claim, claims=(claim,), results=results)
+
+
+def test_beats_trivial_passes_on_a_rising_score(tmp_path):
+    record = history(tmp_path, "epoch,val_map50", [(i, 0.05 * i) for i in range(12)])
+    finding = BeatsTrivial().judge(record, {})
+    assert finding.status == "pass" and [citation.line for citation in finding.evidence] == [2, 13]
+
+
+def test_beats_trivial_fails_on_a_score_pinned_at_zero(tmp_path):
+    record = history(tmp_path, "epoch,train_loss,val_map50", [(i, 1.0 / (i + 1), 0.0) for i in range(12)])
+    finding = BeatsTrivial().judge(record, {})
+    assert finding.status == "fail" and finding.on_fail == "refutes" and finding.to_settle
+
+
+def test_beats_trivial_fails_on_a_confusion_matrix_at_majority(tmp_path):
+    record = log(tmp_path, "Model evaluation\nAccuracy: 0.897\nConfusion Matrix:\n[[897 0]\n [103 0]]\n")
+    finding = BeatsTrivial().judge(record, {})
+    assert finding.status == "fail" and finding.on_fail is None and finding.evidence[0].line == 4
+
+
+@pytest.mark.parametrize("matrix", ["[[7 8]\n [5 4]]", "[[0 0]\n [0 4200]]"])
+def test_few_samples_or_one_class_never_refute(tmp_path, matrix):
+    record = log(tmp_path, f"Model evaluation on the test set\nConfusion Matrix:\n{matrix}\n")
+    finding = BeatsTrivial().judge(record, {})
+    assert finding.status == "fail" and finding.on_fail == "unproves"
+
+
+def test_a_good_ranking_outweighs_accuracy_at_majority(tmp_path):
+    record = log(tmp_path, "Test AUROC: 0.93\nTest accuracy: 0.897\nConfusion Matrix:\n[[897 0]\n [103 0]]\n")
+    assert BeatsTrivial().judge(record, {}).on_fail == "unproves"
+
+
+def test_beats_trivial_passes_on_an_own_run_with_a_gain():
+    assert BeatsTrivial().judge(own(0.02, 0.3), {}).status == "pass"
+
+
+@pytest.mark.parametrize(("low", "high", "effect"), [(-0.2, 0.04, "refutes"), (-0.1, 0.2, "unproves")])
+def test_beats_trivial_fails_on_an_own_run_without(low, high, effect):
+    finding = BeatsTrivial().judge(own(low, high), {})
+    assert finding.status == "fail" and finding.on_fail == effect
+
+
+def test_an_own_run_without_the_interval_is_not_run():
+    record = RunRecord(path=Path("run"), kind="run", task="anomaly")
+    assert BeatsTrivial().judge(record, {}).status == "not_run"
+
+
+def test_accuracy_that_rises_while_f1_does_not_is_a_doubt(tmp_path):
+    rows = [(i, 0.4 + 0.05 * i, 0.19 + 0.005 * i) for i in range(9)]
+    record = history(tmp_path, "epoch,val_accuracy,val_f1", rows)
+    assert BeatsTrivial().judge(record, {}).on_fail == "unproves"
+
+
+def test_held_out_signal_exists_passes(tmp_path):
+    record = history(tmp_path, "epoch,loss,val_acc", [(1, 0.5, 0.5)])
+    assert HeldOutSignalExists().judge(record, {}).status == "pass"
+
+
+def test_held_out_signal_exists_fails_on_losses(tmp_path):
+    record = history(tmp_path, "epoch,loss,val_loss", [(1, 0.5, 0.5), (2, 0.4, 0.4)])
+    finding = HeldOutSignalExists().judge(record, {})
+    assert finding.status == "fail" and "loss" in finding.sentence
+
+
+def test_metric_moves_passes(tmp_path):
+    record = history(tmp_path, "epoch,val_acc", [(i, 0.5 + i / 100) for i in range(6)])
+    assert MetricMoves().judge(record, {}).status == "pass"
+
+
+def test_metric_moves_passes_on_a_plateau_above_a_known_level(tmp_path):
+    record = history(tmp_path, "epoch,val_map50", [(i, 0.61) for i in range(6)])
+    assert MetricMoves().judge(record, {}).status == "pass"
+
+
+def test_metric_moves_fails_on_one_number(tmp_path):
+    record = history(tmp_path, "epoch,val_acc", [(i, 0.7305) for i in range(6)])
+    assert MetricMoves().judge(record, {}).status == "fail"
+
+
+def test_not_too_good_too_early_passes(tmp_path):
+    record = history(tmp_path, "epoch,val_acc", [(1, 0.5), (2, 0.99)])
+    assert NotTooGoodTooEarly().judge(record, {}).status == "pass"
+
+
+def test_not_too_good_too_early_fails(tmp_path):
+    record = history(tmp_path, "epoch,val_acc", [(1, 1.0), (2, 1.0)])
+    assert NotTooGoodTooEarly().judge(record, {}).status == "fail"
+
+
+def test_val_not_above_train_passes(tmp_path):
+    record = history(tmp_path, "epoch,train_acc,val_acc", [(i, 0.8, 0.7) for i in range(4)])
+    assert ValNotAboveTrain().judge(record, {}).status == "pass"
+
+
+def test_val_not_above_train_fails(tmp_path):
+    record = history(tmp_path, "epoch,train_acc,val_acc", [(1, 0.74, 1.0), (2, 0.97, 1.0), (3, 0.99, 1.0)])
+    assert ValNotAboveTrain().judge(record, {}).status == "fail"
+
+
+def test_no_late_overfit_passes(tmp_path):
+    record = history(tmp_path, "epoch,val_loss,val_acc", [(i, 1 / (i + 1), 0.5) for i in range(6)])
+    assert NoLateOverfit().judge(record, {}).status == "pass"
+
+
+def test_no_late_overfit_fails(tmp_path):
+    record = history(
+        tmp_path, "epoch,val_loss,val_acc", [(i, value, 0.5) for i, value in enumerate((1, 0.5, 0.6, 0.9, 1.1))]
+    )
+    finding = NoLateOverfit().judge(record, {})
+    assert finding.status == "fail" and NoLateOverfit.on_fail == "notes"
