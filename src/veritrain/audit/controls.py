@@ -101,6 +101,7 @@ class BeatsUntrained:
     on_not_run: OnNotRun = "blocks_shown"
     required_for: tuple[str, ...] = ("anomaly",)
     per_claim = True
+    least_networks = 5
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         assert record.claim is not None
@@ -108,8 +109,8 @@ class BeatsUntrained:
         untrained = [scores.get(metric) for scores in evidence["reinitialised_networks"].values["scores"]]
         value = score.get("value")
         known = [number for number in untrained if number is not None]
-        if value is None or not known:
-            return not_run(f"{metric} is undefined on these labels")
+        if value is None or len(known) < self.least_networks:
+            return not_run(f"fewer than {self.least_networks} untrained networks with a defined {metric}")
         best = max(known) if record.claim.higher_is_better else min(known)
         cite = _cite(record, "reinitialised_networks")
         told = f"{metric} {value:.3f}, best of {len(known)} untrained networks {best:.3f}"

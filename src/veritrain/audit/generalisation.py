@@ -25,7 +25,7 @@ class EnoughGroups:
         score = record.score() or {}
         groups, interval = score.get("groups"), score.get("ci95")
         cite = (Citation(file=str(record.path / "results.json")),)
-        if not groups or not interval or interval[0] is None:
+        if not groups or not interval or None in interval:
             return failed(
                 "The score has no interval over groups", value=groups, bound=self.least, evidence=cite,
                 to_settle="evaluate on more groups",
@@ -58,8 +58,8 @@ class ReevaluationAgrees:
         assert record.claim is not None
         metric = record.claim.metric
         found = evidence["fresh_process_evaluation"].values.get(metric)
-        if found is None or found["fresh"] is None:
-            return not_run(f"the fresh process has no {metric}")
+        if found is None or found["fresh"] is None or found["here"] is None:
+            return not_run(f"{metric} is undefined here or in the fresh process")
         gap = abs(found["here"] - found["fresh"])
         cite = (Citation(file=str(record.path / "evidence" / "fresh_process_evaluation.json")),)
         if gap > self.tolerance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
+from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
 
 
@@ -53,6 +53,8 @@ class LabelsDeterministic:
         found = evidence["labels_read_twice"].values
         cite = (Citation(file=str(record.path / "evidence" / "labels_read_twice.json")),)
         differing, checked = found["differing"], found["checked"]
+        if not checked:
+            return not_run("no label was read twice")
         if differing:
             return failed(
                 f"{differing} of {checked} labels changed when the same sample was read again "

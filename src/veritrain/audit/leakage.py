@@ -9,6 +9,9 @@ from typing import Any
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
 
+CHOOSING = frozenset({"selection", "threshold", "early stopping", "tuning"})
+"""Purposes of a look that let its numbers change the model."""
+
 
 def _shared(splits: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, int]:
     """How many entries each pair of splits has in common."""
@@ -78,7 +81,7 @@ class SelectionLeavesTestAlone:
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         looks = record.of("look")
-        choosing = [look for look in looks if look["split"] == "test" and look["purpose"] == "selection"]
+        choosing = [look for look in looks if look["split"] == "test" and look["purpose"] in CHOOSING]
         file = str(record.path / "record.jsonl")
         if not any(look["split"] == "test" for look in looks):
             return not_run("the record holds no look at the test split")

@@ -27,9 +27,11 @@ class InputsMatter:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         assert record.claim is not None
         metric = record.claim.metric
-        falls = evidence["inputs_exchanged"].values["falls"]
+        values = evidence["inputs_exchanged"].values
+        falls, declared = values["falls"], values["inputs"]
         found = {name: part[metric] for name, part in falls.items() if metric in part}
-        if not found or any(part["ci95"][0] is None for part in found.values()):
+        lacking = set(declared) - set(found) or any(None in (part["fall"], *part["ci95"]) for part in found.values())
+        if not found or lacking:
             return not_run(f"no interval for the fall of {metric} without each input")
         told = ", ".join(
             f"{name} {part['fall']:+.3f} [{part['ci95'][0]:+.3f}, {part['ci95'][1]:+.3f}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -65,19 +65,21 @@ def waivers_of(recipe: Path) -> tuple[Waiver, ...]:
     """
     if not recipe.is_file():
         return ()
-    found = []
-    for entry in read_mapping(recipe).get("waivers") or ():
-        lacking = {"check", "reason", "until"} - set(entry)
-        if lacking or entry["check"] not in catalog.CHECKS:
-            raise ConfigError(
-                "not a waiver",
-                expected="check (a name of `veritrain list checks`), reason, until (YYYY-MM-DD)",
-                found=str(entry),
-                fix=did_you_mean(str(entry.get("check", "")), catalog.CHECKS),
-                file=recipe,
-            )
-        found.append(Waiver(check=entry["check"], reason=entry["reason"], until=_day(entry["until"], recipe)))
-    return tuple(found)
+    entries = read_mapping(recipe).get("waivers") or []
+    return tuple(_waiver(entry, recipe) for entry in (entries if isinstance(entries, list) else [entries]))
+
+
+def _waiver(entry: Any, recipe: Path) -> Waiver:
+    given = entry if isinstance(entry, dict) else {}
+    if not all(given.get(key) for key in ("check", "reason", "until")) or given["check"] not in catalog.CHECKS:
+        raise ConfigError(
+            "not a waiver",
+            expected="check (a name of `veritrain list checks`), reason, until (YYYY-MM-DD)",
+            found=str(entry),
+            fix=did_you_mean(str(given.get("check", "")), catalog.CHECKS),
+            file=recipe,
+        )
+    return Waiver(check=given["check"], reason=str(given["reason"]), until=_day(given["until"], recipe))
 
 
 def _day(value: Any, recipe: Path) -> date:
@@ -110,11 +112,12 @@ def _judge_one(record: RunRecord, check: Check, waiver: Waiver | None) -> Judged
         except Exception as error:  # noqa: BLE001 - a crashed check is a status of its own, told with its error
             finding = Finding(status="crashed", sentence=f"the check itself broke: {type(error).__name__}: {error}")
     effect: OnFail = finding.on_fail or check.on_fail
-    if waiver is not None and not (finding.status == "fail" and effect == "refutes"):
+    doubt = finding.status == "fail" and effect != "notes"
+    set_aside = waiver is not None and not (doubt and effect == "refutes")
+    if waiver is not None and set_aside:
         finding = replace(
             finding, status="waived", sentence=f"waived until {waiver.until}: {waiver.reason} ({finding.sentence})"
         )
-    required = record.task is not None and record.task in check.required_for
     named = replace(
         finding,
         id=check.id,
@@ -123,15 +126,25 @@ def _judge_one(record: RunRecord, check: Check, waiver: Waiver | None) -> Judged
         value=_plain(finding.value),
         bound=_plain(finding.bound),
     )
-    blocks = required or (record.kind == "run" and check.on_not_run == "blocks_shown" and not check.required_for)
-    return Judged(finding=named, on_fail=effect, required=blocks)
+    # A known doubt that was set aside must not end in SHOWN, whoever demands its check.
+    return Judged(finding=named, on_fail=effect, required=_is_required(record, check) or (set_aside and doubt))
+
+
+def _is_required(record: RunRecord, check: Check) -> bool:
+    """What the run's task demands; a run of a task that nobody knows must pass whatever any task demands."""
+    if record.kind != "run":
+        return False
+    if record.task in check.required_for:
+        return True
+    anyone = not check.required_for or record.task not in catalog.TASKS
+    return check.on_not_run == "blocks_shown" and anyone
 
 
 def _has(record: RunRecord, need: str) -> bool:
     kind, _, probe = need.partition(":")
     if kind == "evidence":
-        found = record.evidence.get(probe)
-        return found is not None and found.status == "done"
+        found, basis = record.evidence.get(probe), record.basis()
+        return found is not None and found.status == "done" and basis in (None, found.inputs_hash)
     present: Mapping[str, object] = {
         "run": record.kind == "run",
         "rows": record.rows,
@@ -146,7 +159,10 @@ def _has(record: RunRecord, need: str) -> bool:
 
 
 def _spell(need: str) -> str:
-    return need.replace("evidence:", "the probe ").replace("score", "a score of the claim in results.json")
+    kind, _, probe = need.partition(":")
+    if kind == "evidence":
+        return f"the probe {probe}, done on the checkpoint and the split of results.json"
+    return need.replace("score", "a score of the claim in results.json")
 
 
 def _plain(value: Any) -> Any:
@@ -162,23 +178,32 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def decide(judged: Sequence[Judged], *, own_run: bool) -> str:
-    """The table of DESIGN section 3, row by row."""
+def decide(judged: Sequence[Judged], *, own_run: bool, demanded: Collection[str] = ()) -> str:
+    """The table of DESIGN section 3, row by row.
+
+    Args:
+        judged: what the checks found.
+        own_run: a run folder of ours; a foreign artefact is PLAUSIBLE at best.
+        demanded: names of checks that must be among those that passed before SHOWN, also when nobody put them.
+    """
     failed = {item.on_fail for item in judged if item.finding.status == "fail"}
     if "refutes" in failed:
         return "refuted"
     if "unproves" in failed:
         return "not_shown"
-    if own_run and all(item.finding.status == "pass" for item in judged if item.required):
+    passed = {item.finding.check for item in judged if item.finding.status == "pass"}
+    required = {item.finding.check for item in judged if item.required} | set(demanded)
+    if own_run and required and required <= passed:
         return "shown"
-    above = any(item.finding.check == PLAUSIBLE_BY and item.finding.status == "pass" for item in judged)
-    return "plausible" if above else "not_shown"
+    return "plausible" if PLAUSIBLE_BY in passed else "not_shown"
 
 
 def judge(record: RunRecord, *, checks: Sequence[Check] | None = None, waivers: Sequence[Waiver] = ()) -> Verdict:
     """The verdict on the record's claim in focus."""
-    judged = findings_of(record, all_checks() if checks is None else checks, waivers)
-    word = decide(judged, own_run=record.kind == "run")
+    every = all_checks()
+    judged = findings_of(record, every if checks is None else checks, waivers)
+    demanded = {check.name for check in every if _is_required(record, check)}
+    word = decide(judged, own_run=record.kind == "run", demanded=demanded)
     return Verdict(word=word, sentence=_sentence(word, record, judged), claim=record.claim, judged=tuple(judged))
 
 
@@ -214,7 +239,11 @@ def _reasons(word: str, judged: Sequence[Judged]) -> str:
         return f"All {count} required checks ran and passed."
     open_ones = [item.finding.check for item in judged if item.required and item.finding.status != "pass"]
     if open_ones:
-        return f"Nothing contradicts it, but {len(open_ones)} required checks did not run: {', '.join(open_ones[:6])}."
+        more = f" and {len(open_ones) - 6} more" if len(open_ones) > 6 else ""
+        return (
+            f"Nothing contradicts it, but {len(open_ones)} required checks did not run or did not pass: "
+            f"{', '.join(open_ones[:6])}{more}."
+        )
     if word == "plausible":
         return (
             "Held-out numbers are clearly above the trivial level and nothing here contradicts them; "

@@ -1,0 +1,57 @@
+"""Checks of the labels on planted runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.planted import assert_needs, cites, finding, planted, probed
+
+PROBE = "labels_read_twice"
+
+
+def data(**counts):
+    return {"splits": {name: {"positives": yes, "negatives": no} for name, (yes, no) in counts.items()}}
+
+
+def read_twice(differing, checked=300):
+    return {"checked": checked, "differing": differing, "examples": [f"train[{i}]" for i in range(differing)][:5]}
+
+
+def test_both_labels_present_passes_when_every_split_has_both():
+    found = finding("both_labels_present", planted(data=data(train=(30, 90), val=(1, 20), test=(9, 40))))
+    assert found.status == "pass" and found.id == "D1"
+    assert "val 1/20" in found.sentence and cites(found) == {"data.json"}
+    assert found.value == {"train": [30, 90], "val": [1, 20], "test": [9, 40]}
+
+
+@pytest.mark.parametrize("lame", [(0, 20), (20, 0), (0, 0)])
+def test_both_labels_present_fails_when_one_split_lacks_a_class(lame):
+    found = finding("both_labels_present", planted(data=data(train=(30, 90), val=lame, test=(9, 40))))
+    assert found.status == "fail"
+    assert "The split val lacks a class" in found.sentence and found.to_settle
+
+
+def test_both_labels_present_fails_without_any_split():
+    assert finding("both_labels_present", planted(data={"splits": {}})).status == "fail"
+
+
+def test_both_labels_present_is_not_run_without_data():
+    assert finding("both_labels_present", planted()).status == "not_run"
+
+
+def test_labels_deterministic_passes_when_nothing_changed():
+    found = probed("labels_deterministic", PROBE, read_twice(0))
+    assert (found.status, found.value, found.bound) == ("pass", 0, 0)
+    assert "300 labels were the same" in found.sentence
+
+
+def test_labels_deterministic_fails_on_one_changed_label():
+    found = probed("labels_deterministic", PROBE, read_twice(1))
+    assert (found.status, found.value) == ("fail", 1)
+    assert "1 of 300 labels changed" in found.sentence and "train[0]" in found.sentence
+    assert cites(found) == {"evidence/labels_read_twice.json"}
+
+
+def test_labels_deterministic_is_not_run_when_nothing_was_read():
+    assert probed("labels_deterministic", PROBE, read_twice(0, checked=0)).status == "not_run"
+    assert_needs("labels_deterministic", PROBE, read_twice(0))
