@@ -78,7 +78,7 @@ def test_splits_differ_passes(tmp_path):
 
 
 def test_splits_differ_fails(tmp_path):
-    text = "加载 train 集: 22 场景, 4200 样本\n✅ 训练集加载器创建成功\n加载 train 集: 22 场景, 4200 样本\n✅ 验证集加载器创建成功\n"
+    text = "加载 train 集: 8 场景, 900 样本\n✅ 训练集加载器创建成功\n加载 train 集: 8 场景, 900 样本\n✅ 验证集加载器创建成功\n"
     finding = SplitsDiffer().judge(read(tmp_path, text), {})
     assert finding.status == "fail" and finding.evidence[0].line == 4
 

@@ -68,8 +68,8 @@ def _sold_a_vanished_loss(record: RunRecord) -> Finding | None:
     return failed(
         f"'{claim.text[:60]}' (line {claim.line}) rests on a training loss printed as {first.value:g} "
         f"(below {first.half_ulp:g}, line "
-        f"{first.line}) and on no held-out score{guess}: a loss that one constant output brings to 0 "
-        f"shows no learning",
+        f"{first.line}) and on no held-out score{guess}: a loss of 0 alone "
+        "shows no learning",
         value=first.value,
         bound=first.half_ulp,
         evidence=_lines(claim.file, [claim.line, first.line, *(one.line for one in estimates[:1])]),
@@ -92,7 +92,7 @@ def _two_accuracies(record: RunRecord) -> Finding | None:
     return failed(
         f"the {last.split} accuracy is {last.value:.4f} on line {last.line} and {reported[-1].value:.4f} "
         f"in the classification report "
-        f"on line {reported[-1].line}: one of them is not about held-out data",
+        f"on line {reported[-1].line}: they cannot both be this model on held-out data",
         value=gap,
         bound=DIFFERENT_BY,
         evidence=_lines(last.file, [last.line, reported[-1].line]),
@@ -263,8 +263,8 @@ def _hollow(last: Mapping[str, Row]) -> Finding | None:
         return None
     return failed(
         f"accuracy {accuracy.value:.4f} (line {accuracy.line}) stands beside a mean F1 of {f1.value:.4f} "
-        f"(line {f1.line}): nearly every "
-        "positive is missed, which always answering 'no' also does",
+        f"(line {f1.line}): an F1 near 0 "
+        "is what always answering 'no' scores too",
         value=f1.value,
         bound=LOW_F1,
         evidence=_lines(accuracy.file, [accuracy.line, f1.line]),

@@ -80,7 +80,9 @@ def _judge_broken(record: RunRecord, broken: Sequence[Row]) -> Finding:
             f"{said}, but finite again afterwards", value=len(broken), bound=0, evidence=_cite(broken), on_fail="notes"
         )
     return failed(
-        f"{said}" + (f" and on {len(broken) - 1} more" if len(broken) > 1 else "") + ": nothing after it was trained",
+        f"{said}"
+        + (f" and on {len(broken) - 1} more" if len(broken) > 1 else "")
+        + ", and does not become finite again",
         value=len(broken),
         bound=0,
         evidence=_cite(broken),

@@ -192,9 +192,15 @@ class HeldOutSignalExists:
         if rows:
             return passed(f"{len(rows)} held-out scores, the first on line {rows[0].line}", value=len(rows), bound=1)
         seen = sorted({row.name for row in record.rows if row.name.partition("/")[0] == "loss"})
+        scored = [row for row in record.rows if row.name.partition("/")[0] in FAMILIES]
         what = f"only losses ({', '.join(seen[:4])})" if seen else "no loss and no score"
+        if scored:
+            what = f"it does not say on which data {scored[0].raw} (line {scored[0].line}) was measured"
+            what = (
+                what if scored[0].split is None else f"{scored[0].raw} (line {scored[0].line}) is of the training data"
+            )
         return failed(
-            f"the file holds no score on held-out data: {what}",
+            f"the file holds no score that is labelled as held out: {what}",
             value=0,
             bound=1,
             on_fail="unproves",

@@ -26,6 +26,7 @@ VAL = frozenset(
         "vali",
     ]
 )
+_ACTS = frozenset(["eval", "evaluation", "evaluating", "评估", "評估"])
 TEST = frozenset(["test", "testing", "tst", "holdout", "测试", "測試", "测试集", "測試集"])
 _DROPPED = frozenset(
     [
@@ -223,12 +224,12 @@ def counter(raw: str) -> str | None:
 
 def split_word(text: str) -> str | None:
     """The split that a header such as ``验证损失:`` or ``### Validation Metrics`` speaks of."""
-    tokens = _tokens(text)
-    told = [
-        split
-        for words, split in ((TRAIN, "train"), (VAL, "val"), (TEST, "test"))
-        if any(token in words for token in tokens)
-    ]
+    tokens = set(_tokens(text))
+    # "evaluation of the test set" speaks of the test set: the act names a split only when nothing else does.
+    named = tokens - _ACTS or tokens
+    told = [split for words, split in ((TRAIN, "train"), (VAL, "val"), (TEST, "test")) if named & words]
+    if not told:
+        told = ["val"] if tokens & _ACTS else []
     return told[0] if len(told) == 1 else None
 
 
