@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from veritrain import catalog
 from veritrain.audit.check import Finding
 from veritrain.audit.verdict import findings_of
-from veritrain.record import Claim, Evidence, RunRecord
+from veritrain.record import Claim, Evidence, RecordWriter, RunFolder, RunRecord, read_run, write_evidence, write_json
 
 FRAME = Claim(metric="frame_auroc", split="test", higher_is_better=True, minimal_effect=0.02)
 POINT = Claim(metric="point_ap", split="test", higher_is_better=True, minimal_effect=0.01)
@@ -58,3 +58,65 @@ def score(**more: Any) -> dict[str, Any]:
 
 def results(**more: Any) -> dict[str, Any]:
     return {"schema": 1, "metrics": {"frame_auroc": score(**more)}}
+
+
+GOOD_EVIDENCE: dict[str, dict[str, Any]] = {
+    "labels_read_twice": {"checked": 300, "differing": 0, "examples": []},
+    "loss_under_flipped_labels": {"relative_change": {"frame": 0.8, "point": 0.6}, "total_reads_labels": True},
+    "best_constant_loss": {"samples": 96, "terms": {}, "trained_total": 0.2, "constant_total": 0.6},
+    "one_batch_overfit": {"first_loss": 2.0, "last_loss": 0.1, "steps": 40, "scores": {}},
+    "metric_on_known_answers": {
+        metric: {
+            "perfect": 1.0,
+            "inverted": 0.1,
+            "constant": 0.5,
+            "random_mean": 0.5,
+            "random_standard_error": 0.01,
+            "chance": 0.5,
+        }
+        for metric in ("frame_auroc", "point_ap")
+    },
+    "between_group_permutation": {
+        metric: {"p_value": 0.0001, "observed": 0.9, "null_mean": 0.5, "n_permutations": 9999}
+        for metric in ("frame_auroc", "point_ap")
+    },
+    "inputs_exchanged": {
+        "inputs": ["image"],
+        "falls": {"image": {name: {"fall": 0.2, "ci95": [0.1, 0.3]} for name in ("frame_auroc", "point_ap")}},
+    },
+    "reinitialised_networks": {"count": 5, "scores": [{"frame_auroc": 0.5, "point_ap": 0.4}] * 5},
+    "permuted_label_retraining": {
+        "steps": 120,
+        "true": {"frame_auroc": 0.8, "point_ap": 0.8},
+        "permuted": [{"frame_auroc": 0.5, "point_ap": 0.5}] * 2,
+    },
+    "fresh_process_evaluation": {name: {"here": 0.9, "fresh": 0.9} for name in ("frame_auroc", "point_ap")},
+}
+"""What every probe finds in a run that learned."""
+
+
+def write_learned_run(folder: RunFolder, *, task: str = "anomaly", **changed: dict[str, Any]) -> RunFolder:
+    """A whole run folder that can be SHOWN, or with other evidence for the probes named in ``changed``."""
+    with RecordWriter(folder) as writer:
+        writer.event("start", task=task, claims=[asdict(FRAME), asdict(POINT)])
+        for step in range(120):
+            writer.event("term", step=step, epoch=step // 20, name="loss", value=0.7 * 0.98**step, split="train", n=8)
+            if step % 20 == 19:
+                score_then = 0.92 - 0.3 * 0.97**step
+                writer.event(
+                    "metric", step=step, epoch=step // 20, name="frame_auroc", value=score_then, split="val", n=9
+                )
+                writer.event("look", step=step, split="val", purpose="selection")
+        writer.event("look", split="test", purpose="final evaluation")
+        writer.event("end", status="done")
+    parts = {
+        name: {"groups": [name], "contents": [f"{name} 1", f"{name} 2"], "positives": 20, "negatives": 40}
+        for name in ("train", "val", "test")
+    }
+    write_json(folder.data, {"schema": 1, "split_sha256": "split", "splits": parts})
+    metrics = {"frame_auroc": score(), "point_ap": score()}
+    write_json(folder.results, {"schema": 1, "checkpoint": {"sha256": "weights"}, "metrics": metrics})
+    basis = read_run(folder.path).basis()
+    for probe, values in {**GOOD_EVIDENCE, **changed}.items():
+        write_evidence(folder, evidence(probe, values, inputs_hash=basis))
+    return folder
