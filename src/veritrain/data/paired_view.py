@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from veritrain.data.geometry import project, range_view_cells
 from veritrain.data.sample import UNKNOWN, Calibration, Frame
 
-RANGE_SCALE = 1 / 30.0
-"""Metres to about unit size."""
-
-LEAST_CONTRAST = np.float32(2 / 255)
-"""Smallest standard deviation an image is divided by, so that a black one stays quiet."""
-
+RANGE_SCALE = np.float32(1 / 30)
+HEIGHT_SCALE = np.float32(1 / 3)
+"""Metres to about unit size; heights vary less than distances."""
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
@@ -64,7 +61,8 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     """The arrays of one frame.
 
     Returns:
-        ``image`` (3, H, W) float32; ``view`` (6, R, A) float32: range, x, y, z (scaled), intensity, return there;
+        ``image`` (3, H, W) float32 in [-1, 1]; ``view`` (6, R, A) float32: log(1 + range) / 4, x / 30, y / 30, z / 3,
+        intensity, 1 where there is a return;
         ``view_labels`` (R, A) int8, the label of the nearest return in the cell, UNKNOWN where there is none;
         ``pixel_labels`` (H, W) int8; ``frame_label`` () float32; ``seen`` (S,) int64 tokens that project into
         the image and ``seen_mask``; ``window`` (S, window^2) int64 and ``window_mask``; ``neighbours``
@@ -76,7 +74,7 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     height, width = frame.image.shape[:2]
     calibration = frame.calibration
     pixels, in_view = project(
-        tokens[:, :3] / RANGE_SCALE, calibration.intrinsics, calibration.camera_from_lidar, (height, width)
+        tokens[:, :3], calibration.intrinsics, calibration.camera_from_lidar, (height, width)
     )
     in_view &= tokens[:, 3] > 0
     grid = (height // options.image_stride, width // options.image_stride)
@@ -87,7 +85,7 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     window, window_mask = _windows(cell[seen], seen_mask, grid, options.window)
     near, near_mask = _neighbours(cell, in_view, tokens, grid, options.neighbours)
     return {
-        "image": _standardised(frame.image),
+        "image": (frame.image.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1).copy(),
         "view": view,
         "view_labels": labels,
         "pixel_labels": frame.pixel_labels,
@@ -99,13 +97,6 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
         "neighbours": near,
         "neighbours_mask": near_mask,
     }
-
-
-def _standardised(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(H, W, 3) -> (3, H, W), zero mean and unit deviation over the whole image: day and night look alike."""
-    scaled = image.astype(np.float32) / 255
-    standard: NDArray[np.float32] = (scaled - scaled.mean()) / max(scaled.std(), LEAST_CONTRAST)
-    return standard.transpose(2, 0, 1).copy()
 
 
 def flat_cells(points: NDArray[np.float32], options: ViewOptions) -> NDArray[np.int64]:
@@ -124,8 +115,9 @@ def _range_view(
     view = np.zeros((6, options.rows * options.columns), np.float32)
     labels = np.full(options.rows * options.columns, UNKNOWN, np.int8)
     where = cells[order]
-    view[0, where] = distance[order] * RANGE_SCALE
-    view[1:4, where] = xyz[order].T * RANGE_SCALE
+    view[0, where] = np.log1p(distance[order]) / 4
+    view[1:3, where] = xyz[order, :2].T * RANGE_SCALE
+    view[3, where] = xyz[order, 2] * HEIGHT_SCALE
     view[4, where] = intensity[order]
     view[5, where] = 1
     labels[where] = frame.point_labels[order]
@@ -134,12 +126,13 @@ def _range_view(
 
 
 def _tokens(view: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest return of each 2x2 block: (R/2 A/2, 4) x, y, z (scaled), there."""
+    """The nearest return of each 2x2 block: (R/2 A/2, 4) x, y, z in metres, there."""
     channels, rows, columns = view.shape
     blocks = view.reshape(channels, rows // 2, 2, columns // 2, 2).transpose(1, 3, 2, 4, 0).reshape(-1, 4, channels)
     distance = np.where(blocks[..., 5] > 0, blocks[..., 0], np.inf)
     nearest = blocks[np.arange(len(blocks)), distance.argmin(1)]
-    return nearest[:, [1, 2, 3, 5]]
+    metres = np.array([1 / RANGE_SCALE, 1 / RANGE_SCALE, 1 / HEIGHT_SCALE, 1], np.float32)
+    return nearest[:, [1, 2, 3, 5]] * metres
 
 
 def _seen(

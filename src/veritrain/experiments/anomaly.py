@@ -62,7 +62,12 @@ def prepare(recipe: AnomalyRecipe) -> Prepared:
     if recipe.fusion == "points_only":
         weights.pop("pixel")
     task = AnomalyTask(
-        network=FusionOptions(fusion=recipe.fusion, width=recipe.width, dropout=recipe.dropout),
+        network=FusionOptions(
+            fusion=recipe.fusion,
+            width=recipe.width,
+            dropout=recipe.dropout,
+            modality_dropout=recipe.modality_dropout,
+        ),
         loss=recipe.loss,
         pos_weights=_pos_weights(data, recipe.most_pos_weight),
         term_weights=weights,

@@ -27,24 +27,22 @@ class GatheredAttention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.output = nn.Linear(width, width)
+        self.heads, self.inner = heads, width // 2
+        self.query = nn.Linear(width, self.inner)
+        self.key_value = nn.Linear(width, 2 * self.inner)
+        self.output = nn.Linear(self.inner, width)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor, others: Tensor, index: Tensor, mask: Tensor) -> Tensor:
         """tokens (B, N, C), others (B, M, C), index (B, N, K) int64 into M, mask (B, N, K) bool -> (B, N, C)."""
-        batch, n, width = tokens.shape
-        k = index.shape[2]
+        batch, n, _ = tokens.shape
+        k, depth = index.shape[2], self.inner // self.heads
         both = self.key_value(others)
-        near = both.gather(1, index.reshape(batch, n * k, 1).expand(-1, -1, 2 * width))
-        key, value = near.view(batch, n, k, 2, self.heads, width // self.heads).unbind(3)
-        query = self.query(tokens).view(batch, n, 1, self.heads, width // self.heads)
-        scores = (query * key).sum(-1) / (width // self.heads) ** 0.5
-        scores = scores.masked_fill(~mask.unsqueeze(-1), -1e4)
-        weights = scores.softmax(2) * mask.unsqueeze(-1)
-        seen = (weights.unsqueeze(-1) * value).sum(2).reshape(batch, n, width)
+        near = both.gather(1, index.reshape(batch, n * k, 1).expand(-1, -1, 2 * self.inner))
+        key, value = near.view(batch, n, k, 2, self.heads, depth).unbind(3)
+        query = self.query(tokens).view(batch, n, 1, self.heads, depth) / depth**0.5
+        scores = (query * key).sum(-1).masked_fill(~mask.unsqueeze(-1), -1e4)
+        seen = (scores.softmax(2).unsqueeze(-1) * value).sum(2).reshape(batch, n, self.inner)
         has_any = mask.any(2, keepdim=True)
         return torch.where(has_any, self.norm(tokens + self.output(seen)), tokens)
 
@@ -80,7 +78,8 @@ class FusionDetector(nn.Module):
             self.join_points = nn.Linear(2 * width, width)
             self.join_image = nn.Linear(2 * width, width)
         views = self.sees_image + self.sees_points
-        self.frame_head = FrameHead(views, width, options.dropout)
+        self.frame_head = FrameHead(views)
+        self.dropout = nn.Dropout2d(options.dropout)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The encoders: what every term's gradient passes through."""
@@ -102,12 +101,13 @@ class FusionDetector(nn.Module):
         output: dict[str, Tensor] = {}
         dense: list[tuple[Tensor, Tensor]] = []
         if image is not None:
-            cells = self.pixel_head(image)
+            cells = self.pixel_head(self.dropout(image))
             output["pixel"] = _enlarge(cells, batch["image"].shape[-2:])
             dense.append((cells.flatten(1), torch.ones_like(cells, dtype=torch.bool).flatten(1)))
         if coarse is not None and fine is not None:
             up = _enlarge(self.point_context(coarse), fine.shape[-2:])
-            output["point"] = self.point_head(torch.cat([up, fine], dim=1))
+            rows = self.point_head(self.dropout(torch.cat([up, fine], dim=1)))
+            output["point"] = rows.repeat_interleave(2, dim=1)
             dense.append((output["point"].flatten(1), (batch["view"][:, -1] > 0).flatten(1)))
         elif image is not None:
             output["point"] = _at_projection(cells, batch)
@@ -126,9 +126,16 @@ class FusionDetector(nn.Module):
         else:
             new_inside = F.relu(self.join_points(torch.cat([inside, _mean_of(cells, window, window_mask)], -1)))
             new_cells = F.relu(self.join_image(torch.cat([cells, _mean_of(tokens, near, near_mask)], -1)))
-        change = (new_inside - inside) * batch["seen_mask"].unsqueeze(-1)
+        alone = self._alone(len(tokens), tokens.device)
+        new_cells = torch.where(alone, cells, new_cells)
+        change = (new_inside - inside) * (batch["seen_mask"].unsqueeze(-1) & ~alone)
         new_tokens = tokens.scatter_add(1, place, change)
         return new_cells.mT.reshape_as(image), new_tokens.mT.reshape_as(coarse)
+
+    def _alone(self, batch: int, device: torch.device) -> Tensor:
+        """(B, 1, 1) bool: in training, samples whose views do not hear of each other, so that each learns to see."""
+        share = self.options.modality_dropout if self.training else 0.0
+        return torch.rand(batch, 1, 1, device=device) < share
 
 
 def _mean_of(others: Tensor, index: Tensor, mask: Tensor) -> Tensor:

@@ -28,23 +28,21 @@ def top_mean(logits: Tensor, mask: Tensor, k: int) -> Tensor:
 
 
 class FrameHead(nn.Module):
-    """One logit per frame from how strong the strongest dense logits of each view are.
+    """One logit per frame: is the strongest evidence of any view strong?
 
-    The frame is anomalous because something in it is: the head sees no pooled appearance, which a few dozen
-    scenarios would let it memorise, only the mean of the k largest logits at several k (multiple-instance
-    pooling; Dietterich et al. 1997 for the setting).
+    The frame is anomalous because something in it is. The head therefore sees no pooled appearance, which a few
+    dozen scenarios would let it memorise, but each view's mean of its k largest dense logits, joined by a smooth
+    maximum (multiple-instance pooling; Pinheiro & Collobert 2015, equation 5) after a scale and shift per view.
     """
 
-    sizes = (4, 16, 64)
+    k = 8
 
-    def __init__(self, views: int, hidden: int, dropout: float) -> None:
+    def __init__(self, views: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(views * len(self.sizes), hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
-        )
+        self.scale = nn.Parameter(torch.ones(views))
+        self.shift = nn.Parameter(torch.zeros(views))
 
     def forward(self, dense: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Each view's (B, N) logits and (B, N) bool mask -> (B,)."""
-        strongest = [top_mean(logits, mask, k) for logits, mask in dense for k in self.sizes]
-        logits: Tensor = self.layers(torch.stack(strongest, dim=1)).squeeze(1)
-        return logits
+        strongest = torch.stack([top_mean(logits, mask, self.k) for logits, mask in dense], dim=1)
+        return torch.logsumexp(self.scale * strongest + self.shift, dim=1)

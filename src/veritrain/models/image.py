@@ -6,23 +6,27 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al. 2016, section 3.3), group-normalised.
+    """Two 3x3 convolutions with a shortcut (He et al. 2016, section 3.3), batch-normalised."""
 
-    Group instead of batch normalisation: small batches, and evaluation equals training (Wu & He 2018).
-    """
-
-    def __init__(self, channels: int, *, dilation: int = 1, padding_mode: str = "zeros") -> None:
+    def __init__(self, channels: int, *, dilation: int = 1) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, padding_mode=padding_mode)
-        self.first_norm = nn.GroupNorm(8, channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode)
-        self.second_norm = nn.GroupNorm(8, channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         inside = self.activation(self.first_norm(self.first(x)))
         return self.activation(x + self.second_norm(self.second(inside)))
+
+
+def block(channels: int, width: int, *, stride: int | tuple[int, int] = 1) -> nn.Sequential:
+    """3x3 convolution, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    )
 
 
 class SmallImageEncoder(nn.Module):
@@ -33,10 +37,7 @@ class SmallImageEncoder(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         half = max(8, width // 2)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, half, 5, stride=2, padding=2), nn.GroupNorm(8, half), nn.ReLU(),
-            nn.Conv2d(half, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.ReLU(),
-        )  # fmt: skip
+        self.stem = nn.Sequential(block(3, half, stride=2), block(half, half), block(half, width, stride=2))
         self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width, dilation=2))
 
     def forward(self, image: Tensor) -> Tensor:

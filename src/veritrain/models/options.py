@@ -18,7 +18,9 @@ class FusionOptions:
         heads: attention heads; divides ``width``.
         window: side of the image window that a LiDAR token attends to, in feature cells; odd.
         neighbours: LiDAR tokens that an image cell attends to, at most.
-        dropout: share dropped before the frame head, in [0, 1).
+        dropout: share of feature channels dropped before the dense heads, in [0, 1).
+        modality_dropout: share of training samples whose views are not fused, in [0, 1) (ModDrop; Neverova et al.
+            2016, section 3.3): without it the easier sensor leaves the other one untrained.
     """
 
     fusion: Fusion = "attention"
@@ -27,3 +29,4 @@ class FusionOptions:
     window: int = 3
     neighbours: int = 4
     dropout: float = 0.1
+    modality_dropout: float = 0.5

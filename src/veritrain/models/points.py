@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from veritrain.models.image import ResidualBlock
+from veritrain.models.image import ResidualBlock, block
 
 
 class RangeViewEncoder(nn.Module):
     """Features of a sweep on the sensor's own grid (rows: elevation, columns: azimuth).
 
-    A full-resolution stem keeps single returns apart; residual blocks at half resolution see the surroundings.
+    A stem at full azimuth keeps narrow things apart; residual blocks at half resolution see the surroundings.
     Columns wrap around, since azimuth does.
     """
 
@@ -19,21 +19,23 @@ class RangeViewEncoder(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        half = max(8, width // 2)
+        self.fine_width = max(8, width // 2)
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, half, 3, padding=1, padding_mode="zeros"), nn.GroupNorm(8, half), nn.ReLU()
+            block(channels, self.fine_width, stride=(2, 1)), block(self.fine_width, self.fine_width)
         )
-        self.down = nn.Sequential(nn.Conv2d(half, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.ReLU())
+        self.down = block(self.fine_width, width, stride=(1, 2))
         self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width, dilation=2))
-        self.fine_width = half
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, R, A), R and A even -> fine (B, width/2, R, A) and coarse (B, width, R/2, A/2)."""
-        fine = self.stem(_wrap(view))[..., :, 1:-1]
+        """(B, C, R, A), R and A even -> fine (B, width/2, R/2, A) and coarse (B, width, R/2, A/2)."""
+        fine = self.stem(_wrapped(view))[..., :, WRAP:-WRAP]
         coarse = self.blocks(self.down(fine))
         return fine, coarse
 
 
-def _wrap(view: Tensor) -> Tensor:
-    """One column of the other end on each side."""
-    return torch.cat([view[..., -1:], view, view[..., :1]], dim=-1)
+WRAP = 2
+"""Columns of the other end that the stem's two convolutions see on each side."""
+
+
+def _wrapped(view: Tensor) -> Tensor:
+    return torch.cat([view[..., -WRAP:], view, view[..., :WRAP]], dim=-1)

@@ -51,8 +51,11 @@ class BestConstantLoss:
             run.train.collate([run.train.sample(int(i), epoch=0, seed=0) for i in part])
             for part in np.array_split(chosen, max(1, len(chosen) // 16))
         ]
-        reached = _mean_terms(run, batches, None)
-        constant = {name: _lowest(run, batches, name) for name in reached}
+        with torch.no_grad():
+            run.model.eval()
+            outputs = [run.model(batch) for batch in batches]
+        reached = _mean_terms(run.task, batches, outputs)
+        constant = _lowest(run.task, batches, outputs)
         weights = run.task.term_weights
         return {
             "samples": len(chosen),
@@ -62,27 +65,32 @@ class BestConstantLoss:
         }
 
 
-def _lowest(run: FinishedRun, batches: Sequence[Batch], term: str) -> float:
-    """Terms read different outputs, so each is minimised on its own: a coarse grid of logits, then a fine one."""
-    coarse = np.linspace(-12, 12, 13)
-    losses = [_mean_terms(run, batches, float(value))[term] for value in coarse]
-    best = coarse[int(np.argmin(losses))]
-    fine = best + np.linspace(-2, 2, 17)
-    return min(losses + [_mean_terms(run, batches, float(value))[term] for value in fine])
+Outputs = Sequence[Mapping[str, Tensor]]
+
+
+def _lowest(task: Task, batches: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
+    """Terms read different outputs, so each is minimised on its own: a coarse grid of logits, then a finer one."""
+    coarse = {float(value): _at_constant(task, batches, outputs, float(value)) for value in np.linspace(-12, 12, 13)}
+    best: dict[str, float] = {}
+    for name in next(iter(coarse.values())):
+        centre = min(coarse, key=lambda value: coarse[value][name])
+        tried = [_at_constant(task, batches, outputs, centre + step)[name] for step in np.linspace(-1.75, 1.75, 8)]
+        best[name] = min(coarse[centre][name], *tried)
+    return best
+
+
+def _at_constant(task: Task, batches: Sequence[Batch], outputs: Outputs, logit: float) -> dict[str, float]:
+    constant = [{name: torch.full_like(value, logit) for name, value in output.items()} for output in outputs]
+    return _mean_terms(task, batches, constant)
 
 
 @torch.no_grad()
-def _mean_terms(run: FinishedRun, batches: Sequence[Batch], constant: float | None) -> dict[str, float]:
-    """Mean loss terms of the trained network, or of outputs that are one constant logit."""
-    run.model.eval()
+def _mean_terms(task: Task, batches: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
+    """Unweighted mean of each term over all samples of the batches."""
     sums: dict[str, float] = {}
-    count = 0
-    for batch in batches:
-        output: Mapping[str, Tensor] = run.model(batch)
-        if constant is not None:
-            output = {name: torch.full_like(value, constant) for name, value in output.items()}
-        count += len(batch["index"])
-        for name, losses in run.task.losses(output, batch).items():
+    count = sum(len(batch["index"]) for batch in batches)
+    for batch, output in zip(batches, outputs, strict=True):
+        for name, losses in task.losses(output, batch).items():
             sums[name] = sums.get(name, 0.0) + float(losses.double().sum())
     return {name: total / count for name, total in sums.items()}
 

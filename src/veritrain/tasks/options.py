@@ -41,7 +41,8 @@ class AnomalyRecipe:
         warmup_steps: optimiser steps of linear warm-up.
         clip_norm: largest gradient norm; 0 is off.
         width: channels of both encoders.
-        dropout: before the frame head.
+        dropout: share of feature channels dropped before the dense heads.
+        modality_dropout: share of training samples whose image and LiDAR features are not fused.
         augment: flip half of the samples left to right (image, points and labels together).
         most_pos_weight: cap on negatives / positives of a label level.
         frame_weight: of the frame term in the total.
@@ -71,14 +72,15 @@ class AnomalyRecipe:
     batch_size: int = 8
     accumulate: int = 1
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     momentum: float = 0.9
     schedule: Literal["constant", "step", "cosine"] = "cosine"
     warmup_steps: int = 30
     clip_norm: float = 5.0
     width: int = 32
-    dropout: float = 0.1
+    dropout: float = 0.0
+    modality_dropout: float = 0.5
     augment: bool = True
     most_pos_weight: float = 20.0
     frame_weight: float = 1.0
@@ -91,14 +93,14 @@ class AnomalyRecipe:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     controls: Controls = "quick"
-    control_steps: int = 120
+    control_steps: int = 150
     on_broken: Literal["skip", "error"] = "skip"
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)
 
 
-QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 6, "control_steps": 60}}
+QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 7, "control_steps": 108}}
 """What ``--quick`` sets before the recipe file and the command line have their say."""
 
 RECIPES = {"anomaly": AnomalyRecipe}

@@ -20,7 +20,9 @@ TYPES = ("static", "normality", "static", "sudden_braking", "static", "static")
 also come from the anomalous scenarios, whose anomaly is there only for a while."""
 
 VISIBILITIES = ("camera", "lidar", "both", "pair")
-"""What it takes to see a static anomaly; in turn, so equally frequent."""
+VISIBILITY_CYCLE = ("camera", "lidar", "both", "lidar", "pair", "lidar")
+"""Static scenarios take these in turn: LiDAR-only is the most frequent, so that neither sensor is enough alone."""
+"""What it takes to see a static anomaly."""
 
 TOWNS = ("Town01", "Town03", "Town07")
 
@@ -125,7 +127,7 @@ def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
     for index in range(options.scenarios):
         kind = TYPES[index % len(TYPES)]
         if kind == "static":
-            kinds.append((kind, VISIBILITIES[static % len(VISIBILITIES)]))
+            kinds.append((kind, VISIBILITY_CYCLE[static % len(VISIBILITY_CYCLE)]))
             static += 1
         else:
             kinds.append((kind, "camera" if kind == "sudden_braking" else None))
