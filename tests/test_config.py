@@ -238,16 +238,22 @@ def read(recipe, *names):
     return [getattr(recipe, name) for name in names]
 
 
-def test_a_key_that_nothing_read_is_refused():
-    tracked = config.Tracked(Small(data="x"))
-    assert read(tracked, "data", "epochs", "rate", "loss") == ["x", 20, 0.1, "bce"]
+def test_a_key_that_was_set_and_that_nothing_read_is_refused():
+    tracked = config.Tracked(Small(data="x", flip=False, parts=[Inner(name="a")]))
+    assert read(tracked, "epochs", "rate") == [20, 0.1]
     with pytest.raises(ConfigError, match="keys that nothing read") as caught:
         tracked.refuse_unread()
-    assert caught.value.found == "flip, parts"
-    with pytest.raises(ConfigError, match="flip"):
-        tracked.refuse_unread(excused=frozenset({"parts"}))
-    read(tracked, "flip")
+    assert caught.value.found == "data, flip, parts"
+    read(tracked, "flip", "data")
+    with pytest.raises(ConfigError, match="parts"):
+        tracked.refuse_unread()
     tracked.refuse_unread(excused=frozenset({"parts"}))
+
+
+def test_a_key_left_at_its_default_switches_nothing():
+    tracked = config.Tracked(Small(data="x"))
+    read(tracked, "data")
+    tracked.refuse_unread()
 
 
 def test_a_tracked_recipe_has_no_other_keys():

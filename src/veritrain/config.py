@@ -197,9 +197,13 @@ class Tracked(Generic[R]):
         return value
 
     def refuse_unread(self, *, excused: frozenset[str] = frozenset()) -> None:
-        """Raises ConfigError when a key was set but nothing ever read it."""
-        names = {field.name for field in dataclasses.fields(self._recipe)}
-        unread = sorted(names - self._read - excused)
+        """Raises ConfigError when a key was set (to something other than its default) but nothing ever read it."""
+        fields = dataclasses.fields(self._recipe)
+        unread = sorted(
+            field.name
+            for field in fields
+            if field.name not in self._read | excused and getattr(self._recipe, field.name) != _default_of(field)
+        )
         if unread:
             raise ConfigError(
                 "keys that nothing read",
@@ -207,3 +211,7 @@ class Tracked(Generic[R]):
                 found=", ".join(unread),
                 fix="remove them from the recipe, or report this: it is a defect",
             )
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -1,0 +1,175 @@
+"""``veritrain train`` and ``resume``: one small real run, one that goes on, and every way to be refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import pytest
+import yaml
+
+from veritrain import catalog, cli, config
+from veritrain.record import RecordWriter, RunFolder, read_run
+from veritrain.tasks.options import AnomalyRecipe
+from veritrain.worlds.driving import DrivingWorld
+from veritrain.worlds.options import DrivingOptions
+
+NAMES = {"frame_auroc", "frame_ap", "point_auroc", "point_ap", "point_fpr95"}
+
+
+@pytest.fixture(scope="module")
+def run(trained):
+    done, folder = trained
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_ends_with_a_verdict_and_a_report(trained, run):
+    done, _ = trained
+    assert "NOT SHOWN" in done.stdout or "REFUTED" in done.stdout, "4 groups and no controls cannot show anything"
+    assert f"report: {run.report}" in done.stderr
+    files = (
+        "recipe",
+        "record",
+        "metrics_csv",
+        "train_log",
+        "data",
+        "results",
+        "verdict",
+        "report",
+        "card",
+        "environment",
+    )
+    for name in files:
+        assert getattr(run, name).stat().st_size > 0, name
+    assert list(run.checkpoints.iterdir()) and (run.predictions / "test_frames.csv").is_file()
+
+
+def test_its_results_have_the_words_of_the_interface(run):
+    results = json.loads(run.results.read_text(encoding="utf-8"))
+    assert results["schema"] == 1 and set(results["metrics"]) >= NAMES
+    for entry in results["metrics"].values():
+        assert {"value", "ci95", "n", "groups", "chance", "baseline"} <= set(entry)
+        assert entry["value"] is None or math.isfinite(entry["value"])
+
+
+def test_its_verdict_is_what_an_audit_says(run, capsys):
+    assert cli.main(["audit", str(run.path), "--json", "--fail-on", "refuted"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out) == json.loads(run.verdict.read_text(encoding="utf-8"))
+
+
+def test_without_controls_nothing_is_shown(run):
+    verdict = json.loads(run.verdict.read_text(encoding="utf-8"))
+    idle = {item["check"] for item in verdict["not_run"]}
+    assert {"loss_reads_labels", "beats_permuted_labels", "permuted_retraining_fails", "inputs_matter"} <= idle
+    assert verdict["verdict"] != "shown"
+
+
+def test_its_recipe_is_full_and_is_what_was_asked_for(run, small_world):
+    recipe = config.load(AnomalyRecipe, run.recipe)
+    assert recipe == AnomalyRecipe(data=str(small_world), seed=1, epochs=1, controls="none", threads=1, width=8)
+    assert set(yaml.safe_load(run.recipe.read_text(encoding="utf-8"))) == config.names_of(AnomalyRecipe)
+
+
+def test_its_record_tells_the_whole_story(run):
+    record = read_run(run.path)
+    assert record.task == "anomaly" and [claim.metric for claim in record.claims] == ["frame_auroc", "point_ap"]
+    assert record.events[0]["event"] == "start" and record.events[-1]["event"] == "end"
+    looks = [(look["split"], look["purpose"]) for look in record.of("look")]
+    assert ("test", "final evaluation") in looks and ("test", "selection") not in looks
+    assert not record.of("nonfinite") and record.torn_line is None
+
+
+def test_the_numbers_of_the_table_are_those_of_the_record(run):
+    with run.metrics_csv.open(newline="", encoding="utf-8") as file:
+        rows = [(row["name"], row["split"], row["value"]) for row in csv.DictReader(file)]
+    told = [(line["name"], line["split"], line["value"]) for line in read_run(run.path).of("metric")]
+    assert rows == [(name, split, "" if value is None else str(value)) for name, split, value in told]
+
+
+def test_no_name_of_user_or_machine_is_kept(run):
+    import getpass
+    import socket
+
+    text = run.environment.read_text(encoding="utf-8")
+    assert socket.gethostname() not in text and f'"{getpass.getuser()}"' not in text
+
+
+def test_resume_of_a_finished_run_adds_epochs(own_run, command, small_world):
+    words = ["--epochs", "+1", "--resume", "--seed", "1", "--controls", "none", "--threads", "1", "--width", "8"]
+    before = read_run(own_run.path)
+    done = command("train", "anomaly", "--data", small_world, "--run", own_run.path, *words)
+    assert done.returncode == 0, done.stderr
+    record = read_run(own_run.path)
+    assert config.load(AnomalyRecipe, own_run.recipe).epochs == 2
+    assert {look["epoch"] for look in record.of("look") if look["purpose"] == "selection"} == {1, 2}
+    terms = [line["step"] for line in record.of("term")]
+    first = {line["step"]: line["value"] for line in before.of("term") if line["name"] == "frame"}
+    kept = {line["step"]: line["value"] for line in record.of("term") if line["name"] == "frame"}
+    assert max(terms) > max(first) and {step: kept[step] for step in first} == first
+
+
+# --- refused ------------------------------------------------------------------------------------------------------
+
+
+def train(*words: object) -> int:
+    return cli.main(["train", "anomaly", *map(str, words)])
+
+
+def test_an_existing_run_is_never_written_over(own_run, small_world, capsys):
+    before = {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert train("--data", small_world, "--run", own_run.path) == 64
+    assert "this run exists" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_run_in_use_exits_5(own_run, small_world, command):
+    with RecordWriter(own_run):
+        done = command("train", "anomaly", "--data", small_world, "--run", own_run.path, "--resume")
+    assert done.returncode == 5 and "RunInUseError" in done.stderr and "choose another --run" in done.stderr
+
+
+def test_an_unknown_option_is_named_and_makes_no_folder(tmp_path, capsys):
+    assert train("--data", "x", "--run", tmp_path / "r", "--learning-rat", "1") == 64
+    assert "did you mean '--learning_rate'?" in capsys.readouterr().err and not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "bad", [["--fusion", "attn"], ["--epochs", "x"], ["--labels", "random"], ["--controls", "some"]]
+)
+def test_an_impossible_value_is_named_and_makes_no_folder(tmp_path, bad, capsys):
+    assert train("--data", "x", "--run", tmp_path / "r", *bad) == 64
+    assert bad[1] in capsys.readouterr().err and not (tmp_path / "r").exists()
+
+
+def test_a_missing_data_folder_is_a_data_error(tmp_path, capsys):
+    assert train("--data", tmp_path / "nothing", "--run", tmp_path / "r") == 65
+    text = capsys.readouterr().err
+    assert str(tmp_path / "nothing") in text and "do:" in text
+
+
+def test_a_split_of_one_class_is_refused_before_training(tmp_path, capsys):
+    options = DrivingOptions(scenarios=2, frames=2, height=32, width=48, seed=1, broken=0)
+    DrivingWorld(options).write(tmp_path / "world")
+    assert train("--data", tmp_path / "world", "--run", tmp_path / "r") == 65
+    assert "SplitError" in capsys.readouterr().err
+    assert not RunFolder(tmp_path / "r").results.exists() and not list(tmp_path.glob("r/checkpoints/*"))
+
+
+def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
+    assert train("--data", "x", "--run", tmp_path / "r", "--epochs", "+3") == 64
+    assert "--resume" in capsys.readouterr().err and not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["resume"], ["train", "anomaly", "--data", "x", "--resume", "--epochs", "+1", "--run"]]
+)
+def test_what_is_no_run_cannot_be_resumed(tmp_path, words, capsys):
+    assert cli.main([*words, str(tmp_path / "nothing")]) == 64
+    assert "no such recipe" in capsys.readouterr().err and not (tmp_path / "nothing").exists()
+
+
+def test_the_tasks_are_named_in_the_help(capsys):
+    assert cli.main(["train"]) == 0
+    assert all(name in capsys.readouterr().out for name in catalog.TASKS)
