@@ -22,21 +22,23 @@ Parse = Callable[[ArgumentParser, list[str]], Namespace]
 
 def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """evaluate RUN: score the best checkpoint on the test split again."""
-    from veritrain.experiments import anomaly
-
     parser = new_parser("evaluate", evaluate.__doc__ or "", "veritrain evaluate runs/mine --json")
     parser.add_argument("run", type=str)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--dry_run", type=bool, default=False, help="write nothing into the run folder")
+    parser.add_argument("--scores_only", action="store_true", help="no intervals, and nothing is written")
     given = parse(parser, words)
+    from veritrain.experiments import anomaly
+
     folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
+    if given.scores_only:
+        print(json.dumps(anomaly.plain_scores(prepared, model), indent=1))
+        return 0
     results, _ = anomaly.results_of(prepared, model)
     stored = json.loads(folder.results.read_text(encoding="utf-8")) if folder.results.is_file() else {}
-    if not given.dry_run:
-        with RecordWriter(folder) as writer:
-            writer.event("look", split="test", purpose="evaluation again")
-        write_json(folder.results, {**stored, **results})
+    with RecordWriter(folder) as writer:
+        writer.event("look", split="test", purpose="evaluation again")
+    write_json(folder.results, {**stored, **results})
     print(json.dumps(results, indent=1) if given.json else _table(results))
     return 0
 
@@ -59,18 +61,20 @@ def _told(value: float | None) -> str:
 
 def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """predict RUN --samples N: scores and pictures of single samples."""
-    from veritrain.experiments import anomaly, pictures
-
     parser = new_parser("predict", predict.__doc__ or "", "veritrain predict runs/mine --samples 8 --split test")
     parser.add_argument("run", type=str)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT without it")
     given = parse(parser, words)
+    from veritrain.experiments import anomaly, pictures
+
     folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
     out = Path(given.out) if given.out else folder.predictions / given.split
-    rows = pictures.predict_samples(prepared, model, split=given.split, count=given.samples, out=out)
+    rows = pictures.predict_samples(
+        prepared.task, prepared.data, model, split=given.split, count=given.samples, out=out
+    )
     if given.split == "test":
         with RecordWriter(folder) as writer:
             writer.event("look", split="test", purpose="pictures of single samples")
@@ -81,8 +85,6 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
 
 def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """probe RUN [NAME...]: make the evidence again (or what was left out), then judge and report."""
-    from veritrain.experiments import anomaly
-
     parser = new_parser("probe", probe.__doc__ or "", "veritrain probe runs/mine permuted_label_retraining")
     parser.add_argument("run", type=str)
     parser.add_argument("names", nargs="*", type=str, help=", ".join(catalog.PROBES))
@@ -90,6 +92,8 @@ def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:
     for name in given.names:
         if name not in catalog.PROBES:
             raise UsageError(f"no probe '{name}'", found=name, fix=did_you_mean(name, catalog.PROBES))
+    from veritrain.experiments import anomaly
+
     folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
     predictions = anomaly.results_of(prepared, model)[1]

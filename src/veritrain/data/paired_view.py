@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 from veritrain.data.geometry import project, range_view_cells
 from veritrain.data.sample import UNKNOWN, Calibration, Frame
 
+TOKEN = (4, 2)
+"""Rows and columns of the range view that one LiDAR token stands for."""
+
 RANGE_SCALE = np.float32(1 / 30)
 HEIGHT_SCALE = np.float32(1 / 3)
 """Metres to about unit size; heights vary less than distances."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
     """The grids.
 
     Attributes:
-        rows, columns: of the range view; even.
+        rows, columns: of the range view; multiples of 4 and 2.
         image_stride: pixels per side of an image feature cell.
         window: side of the image window around a projected token, odd.
         neighbours: LiDAR tokens kept per image cell, the nearest first.
@@ -66,16 +70,14 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
         ``view_labels`` (R, A) int8, the label of the nearest return in the cell, UNKNOWN where there is none;
         ``pixel_labels`` (H, W) int8; ``frame_label`` () float32; ``seen`` (S,) int64 tokens that project into
         the image and ``seen_mask``; ``window`` (S, window^2) int64 and ``window_mask``; ``neighbours``
-        (H/s W/s, k) int64 and ``neighbours_mask``. A token is a 2 x 2 block of the range view.
+        (H/s W/s, k) int64 and ``neighbours_mask``. A token is a 4 x 2 block of the range view.
     """
     cells = flat_cells(frame.points, options)
     view, labels = _range_view(frame, cells, options)
     tokens = _tokens(view)
     height, width = frame.image.shape[:2]
     calibration = frame.calibration
-    pixels, in_view = project(
-        tokens[:, :3], calibration.intrinsics, calibration.camera_from_lidar, (height, width)
-    )
+    pixels, in_view = project(tokens[:, :3], calibration.intrinsics, calibration.camera_from_lidar, (height, width))
     in_view &= tokens[:, 3] > 0
     grid = (height // options.image_stride, width // options.image_stride)
     cell = np.clip(
@@ -89,7 +91,7 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
         "view": view,
         "view_labels": labels,
         "pixel_labels": frame.pixel_labels,
-        "frame_label": np.float32(frame.frame_label),
+        "frame_label": np.array(frame.frame_label, np.float32),
         "seen": seen,
         "seen_mask": seen_mask,
         "window": window,
@@ -126,9 +128,11 @@ def _range_view(
 
 
 def _tokens(view: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest return of each 2x2 block: (R/2 A/2, 4) x, y, z in metres, there."""
+    """The nearest return of each block: (R/4 A/2, 4) x, y, z in metres, there."""
     channels, rows, columns = view.shape
-    blocks = view.reshape(channels, rows // 2, 2, columns // 2, 2).transpose(1, 3, 2, 4, 0).reshape(-1, 4, channels)
+    tall, wide = TOKEN
+    blocks = view.reshape(channels, rows // tall, tall, columns // wide, wide)
+    blocks = blocks.transpose(1, 3, 2, 4, 0).reshape(-1, tall * wide, channels)
     distance = np.where(blocks[..., 5] > 0, blocks[..., 0], np.inf)
     nearest = blocks[np.arange(len(blocks)), distance.argmin(1)]
     metres = np.array([1 / RANGE_SCALE, 1 / RANGE_SCALE, 1 / HEIGHT_SCALE, 1], np.float32)

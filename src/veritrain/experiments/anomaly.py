@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,9 @@ from veritrain import __version__, catalog, config
 from veritrain.data.frames import ExchangedInput
 from veritrain.errors import RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
+from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
 from veritrain.losses.binary import balance_of
-from veritrain.metrics.ranking import pr_points, roc_points
 from veritrain.metrics.threshold import best_f1_threshold, confusion
 from veritrain.models.options import FusionOptions
 from veritrain.probes.probe import FinishedRun, hash_of, run_probe
@@ -33,10 +32,14 @@ from veritrain.tasks.baselines import constant_like
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Batch, Predictions
 from veritrain.training import checkpoint as checkpoints
-from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
+from veritrain.training.curves import curves_with_bands
+from veritrain.training.evaluate import latency_ms, level_of, predict_set, scores_with_intervals
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
 
+EXCUSED = frozenset({"waivers", "control_steps"})
+"""Keys that others read (the verdict), or that only some values of another key need (``controls``)."""
+CURVES = ("frame", "point")
 CHEAP_PROBES = tuple(catalog.PROBES)
 PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
 FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "threads", "cache", "keep_checkpoints",
@@ -138,8 +141,9 @@ def run(
         model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)
         predictions = _report_test(prepared, model, folder, writer)
+        write_gallery(prepared.data, predictions, folder)
         make_evidence(prepared, model, predictions, folder, writer, names=probes_of(tracked.controls))
-        tracked.refuse_unread(excused=frozenset({"waivers"}))
+        tracked.refuse_unread(excused=EXCUSED)
         writer.event("end", status="done")
 
 
@@ -178,7 +182,11 @@ def _fit(
         writer=writer,
         folder=folder,
         resume=resume,
-        about={"network": asdict(task.network), "classes": ["normal", "anomalous"], "pos_weights": dict(task.pos_weights)},
+        about={
+            "network": asdict(task.network),
+            "classes": ["normal", "anomalous"],
+            "pos_weights": dict(task.pos_weights),
+        },
         recipe={"fingerprint": fingerprint(recipe), "split": data.card["split_sha256"]},
     )
 
@@ -201,13 +209,23 @@ def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer
     writer.event("look", split="test", purpose="final evaluation")
     started = time.monotonic()
     results, predictions = results_of(prepared, model)
-    results["checkpoint"] = {"file": str(best.path.relative_to(folder.path)), "sha256": best.weights_sha256}
+    results["checkpoint"] = {
+        "file": str(best.path.relative_to(folder.path)),
+        "sha256": best.weights_sha256,
+        "epoch": best.state["place"]["epoch"],
+    }
     write_json(folder.results, results)
     _write_predictions(prepared, predictions, folder)
     for name, entry in results["metrics"].items():
         writer.event("metric", name=name, split="test", value=entry["value"], n=entry["n"])
     writer.say(f"evaluated on test in {time.monotonic() - started:.1f} s")
     return predictions
+
+
+def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
+    """The test scores alone, without intervals: what a fresh process compares."""
+    predictions = predict_set(prepared.task, model, prepared.data.sets["test"])
+    return {"metrics": _valued(prepared.task.score(predictions))}
 
 
 def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
@@ -219,6 +237,7 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
         "prior": constant_like(predictions),
         "position map": data.position_maps().predict(groups, predictions),
     }
+    of = np.unique(np.asarray(groups), return_inverse=True)[1]
     validation = predict_set(task, model, data.sets["val"])
     chosen = best_f1_threshold(*labelled(validation, "frame"))
     threshold = None if chosen is None else chosen.threshold
@@ -231,7 +250,7 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
         "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
         "confusion": _confusion(predictions, threshold),
         "by_kind": _by_kind(prepared, predictions),
-        "curves": {level: _curves(predictions, level) for level in ("frame", "point")},
+        "curves": {level: curves_with_bands(level_of(predictions, level, of), of.max() + 1) for level in CURVES},
         "latency_ms": latency_ms(model, data.sets["test"]),
         "parameters": parameters,
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -263,15 +282,6 @@ def _by_kind(prepared: Prepared, predictions: Predictions) -> dict[str, Any]:
     return out
 
 
-def _curves(predictions: Predictions, level: str) -> dict[str, Any]:
-    scores, labels = labelled(predictions, level)
-    roc, pr = roc_points(scores, labels, 256), pr_points(scores, labels, 256)
-    return {
-        "roc": None if roc is None else {"fpr": roc[0].tolist(), "tpr": roc[1].tolist()},
-        "pr": None if pr is None else {"recall": pr[0].tolist(), "precision": pr[1].tolist()},
-    }
-
-
 def _write_predictions(prepared: Prepared, predictions: Predictions, folder: RunFolder) -> None:
     """Frame scores as CSV; everything as .npz (no pickles)."""
     folder.predictions.mkdir(exist_ok=True)
@@ -288,9 +298,7 @@ def _narrow(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float16) if array.dtype == np.float32 and array.ndim > 1 else array
 
 
-def finished_run(
-    prepared: Prepared, model: nn.Module, predictions: Predictions, folder: RunFolder
-) -> FinishedRun:
+def finished_run(prepared: Prepared, model: nn.Module, predictions: Predictions, folder: RunFolder) -> FinishedRun:
     """What the probes work on."""
     data, task, recipe = prepared.data, prepared.task, prepared.recipe
 
@@ -373,7 +381,7 @@ def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
 
 def environment() -> dict[str, Any]:
     """Packages, machine and command line; no user or host name."""
-    packages = {}
+    packages: dict[str, str | None] = {}
     for name in ENVIRONMENT_PACKAGES:
         try:
             packages[name] = metadata.version(name)

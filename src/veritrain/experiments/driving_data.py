@@ -104,7 +104,7 @@ def _card(
         "split_sha256": digest,
         "splits": {part: _part_card(source, keys) for part, keys in chosen.items()},
         "classes": ["normal", "anomalous"],
-        "kinds": dict(Counter(key.kind for key in source.keys())),
+        "kinds": dict(Counter(key.kind for keys in chosen.values() for key in keys)),
         "dropped": dropped,
     }
 

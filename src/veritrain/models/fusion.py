@@ -50,8 +50,8 @@ class GatheredAttention(nn.Module):
 class FusionDetector(nn.Module):
     """Image and LiDAR to anomaly logits per frame, return and pixel.
 
-    The batch holds ``image`` (B, 3, H, W); ``view`` (B, 6, R, A); ``seen`` (B, S) int64, the LiDAR tokens (cells of
-    the half-resolution range view) that project into the image, nearest first, with ``seen_mask``; ``window``
+    The batch holds ``image`` (B, 3, H, W); ``view`` (B, 6, R, A); ``seen`` (B, S) int64, the LiDAR tokens (4 x 2
+    blocks of the range view) that project into the image, nearest first, with ``seen_mask``; ``window``
     (B, S, K) int64 image cells around the pixel where each of them projects, with ``window_mask``; ``neighbours``
     (B, H/4 * W/4, K') int64 LiDAR tokens that project into an image cell, with ``neighbours_mask``. ``inputs``
     names the sensors that the network reads; the other is never touched.
@@ -79,7 +79,7 @@ class FusionDetector(nn.Module):
             self.join_image = nn.Linear(2 * width, width)
         views = self.sees_image + self.sees_points
         self.frame_head = FrameHead(views)
-        self.dropout = nn.Dropout2d(options.dropout)
+        self.dropout = nn.Dropout2d(options.dropout) if options.dropout else nn.Identity()
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The encoders: what every term's gradient passes through."""
@@ -105,7 +105,7 @@ class FusionDetector(nn.Module):
             output["pixel"] = _enlarge(cells, batch["image"].shape[-2:])
             dense.append((cells.flatten(1), torch.ones_like(cells, dtype=torch.bool).flatten(1)))
         if coarse is not None and fine is not None:
-            up = _enlarge(self.point_context(coarse), fine.shape[-2:])
+            up = self.point_context(coarse).repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
             rows = self.point_head(self.dropout(torch.cat([up, fine], dim=1)))
             output["point"] = rows.repeat_interleave(2, dim=1)
             dense.append((output["point"].flatten(1), (batch["view"][:, -1] > 0).flatten(1)))
@@ -157,7 +157,7 @@ def _at_projection(cells: Tensor, batch: Mapping[str, Any]) -> Tensor:
     """The pixel logit where each range-view token projects; the image's mean logit where it does not."""
     flat = cells.flatten(1)
     window, mask = batch["window"], batch["seen_mask"]
-    rows, columns = batch["view"].shape[-2] // 2, batch["view"].shape[-1] // 2
+    rows, columns = batch["view"].shape[-2] // 4, batch["view"].shape[-1] // 2
     everywhere = flat.mean(1, keepdim=True)
     change = torch.where(mask, flat.gather(1, window[..., window.shape[2] // 2]) - everywhere, torch.zeros(()))
     logits = everywhere.repeat(1, rows * columns).scatter_add(1, batch["seen"], change)

@@ -11,11 +11,9 @@ from veritrain.models.image import ResidualBlock, block
 class RangeViewEncoder(nn.Module):
     """Features of a sweep on the sensor's own grid (rows: elevation, columns: azimuth).
 
-    A stem at full azimuth keeps narrow things apart; residual blocks at half resolution see the surroundings.
+    A stem at full azimuth keeps narrow things apart; residual blocks on coarse tokens see the surroundings.
     Columns wrap around, since azimuth does.
     """
-
-    stride = 2
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -23,11 +21,11 @@ class RangeViewEncoder(nn.Module):
         self.stem = nn.Sequential(
             block(channels, self.fine_width, stride=(2, 1)), block(self.fine_width, self.fine_width)
         )
-        self.down = block(self.fine_width, width, stride=(1, 2))
+        self.down = block(self.fine_width, width, stride=2)
         self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width, dilation=2))
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, R, A), R and A even -> fine (B, width/2, R/2, A) and coarse (B, width, R/2, A/2)."""
+        """(B, C, R, A), R a multiple of 4, A even -> fine (B, width/2, R/2, A), coarse (B, width, R/4, A/2)."""
         fine = self.stem(_wrapped(view))[..., :, WRAP:-WRAP]
         coarse = self.blocks(self.down(fine))
         return fine, coarse

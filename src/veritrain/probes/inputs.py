@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veritrain.probes.probe import FinishedRun
 from veritrain.statistics.intervals import group_bootstrap
@@ -32,7 +34,7 @@ class InputsExchanged:
                 other = GroupedScores(*level_of(blanked, level, of_sample), len(names), exact=level == "frame")
                 fall = group_bootstrap(
                     len(names),
-                    lambda w, own=own, other=other, metric=metric: own.under(w, metric) - other.under(w, metric),
+                    partial(_fall, own, other, metric),
                     bounds=(-1.0, 1.0),
                     strata=_with_positives(run, level, of_sample, len(names)),
                 )
@@ -42,6 +44,10 @@ class InputsExchanged:
                     "ci95": [fall.low, fall.high],
                 }
         return {"inputs": list(inputs), "falls": falls}
+
+
+def _fall(own: GroupedScores, other: GroupedScores, metric: str, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    return own.under(weights, metric) - other.under(weights, metric)
 
 
 def _with_positives(run: FinishedRun, level: str, of_sample: np.ndarray, n_groups: int) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veritrain.probes.probe import FinishedRun
-from veritrain.statistics.permutation import permutation_test_frames, permutation_test_tables
+from veritrain.statistics.permutation import Ranking, permutation_test_frames, permutation_test_tables
 
 FRAME_PERMUTATIONS = 9999
 DENSE_PERMUTATIONS = 999
@@ -27,7 +27,8 @@ class BetweenGroupPermutation:
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
         results: dict[str, Any] = {}
         for claim in run.task.claims:
-            level, metric = claim.metric.split("_", 1)
+            level, _, name = claim.metric.partition("_")
+            metric = cast(Ranking, name)
             if level == "frame":
                 found = permutation_test_frames(
                     run.predictions["frame_scores"],

@@ -14,14 +14,14 @@ from veritrain.probes.probe import FinishedRun
 
 
 class FreshProcessEvaluation:
-    """``veritrain evaluate RUN --json`` in a new process, beside the scores in results.json."""
+    """``veritrain evaluate RUN --scores_only`` in a new process, beside the scores in results.json."""
 
     name = "fresh_process_evaluation"
     version = 1
     cost = "cheap"
 
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
-        command = [sys.executable, "-m", "veritrain", "evaluate", str(run.folder.path), "--json", "--dry_run", "true"]
+        command = [sys.executable, "-m", "veritrain", "evaluate", str(run.folder.path), "--scores_only"]
         environment = {**os.environ, "PYTHONHASHSEED": "1"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900, check=False)
         if done.returncode != 0:

@@ -71,10 +71,8 @@ class AnomalyTask:
             "frame_labels": batch["frame_label"].cpu().numpy().astype(np.int8),
             "view_scores": grid.reshape(batch["view_labels"].shape),
             "view_labels": batch["view_labels"].cpu().numpy(),
-            "point_scores": np.concatenate([row[np.maximum(at, 0)] for row, at in zip(grid, cells, strict=True)]),
-            "point_labels": np.concatenate(
-                [np.where(at >= 0, lab.cpu().numpy(), -1) for at, lab in zip(cells, batch["point_labels"], strict=True)]
-            ).astype(np.int8),
+            "point_scores": np.concatenate([row[at] for row, at in zip(grid, cells, strict=True)]),
+            "point_labels": np.concatenate([part.cpu().numpy() for part in batch["point_labels"]]).astype(np.int8),
             "point_counts": np.array([len(at) for at in cells]),
             "point_cells": np.concatenate(cells).astype(np.int32),
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from veritrain.record import Claim
 Batch = Mapping[str, Any]
 """Collated samples: tensors with the sample axis first, and "index" (B,) int64 into the data set."""
 
-Predictions = Mapping[str, NDArray[np.generic]]
+Predictions = Mapping[str, NDArray[Any]]
 """Numpy arrays; rows follow the samples' order unless the key says otherwise."""
 
 Scores = Mapping[str, float | None]
@@ -42,16 +41,22 @@ class Task(Protocol):
         term_weights: loss term to its weight in the total.
     """
 
-    name: str
-    claims: tuple[Claim, ...]
-    term_weights: Mapping[str, float]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def claims(self) -> tuple[Claim, ...]: ...
+
+    @property
+    def term_weights(self) -> Mapping[str, float]: ...
 
     def model(self) -> nn.Module:
         """A fresh network; it names its ``shared_parameters()`` and its ``inputs``."""
         ...
 
     def losses(self, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Term to (B,) unweighted per-sample losses."""
+        """Term to (B,) unweighted per-sample losses; 0 for a sample without a label of that term, in which case the
+        task also has ``term_counts(batch)``, term to (B,) 1 or 0 (see ``training.terms``)."""
         ...
 
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions: ...

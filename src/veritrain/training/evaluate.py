@@ -82,7 +82,7 @@ class GroupedScores:
     ) -> None:
         self._exact = SortedScores(scores, labels, groups) if exact and len(np.unique(groups)) == n_groups else None
         if self._exact is None:
-            self._counts = _group_histograms(scores, labels, groups, n_groups)
+            self._counts = group_histograms(scores, labels, groups, n_groups)
 
     def under(self, weights: NDArray[Any], metric: str) -> NDArray[np.float64]:
         """(K, G) multiplicities -> (K,) values, NaN where undefined."""
@@ -93,7 +93,7 @@ class GroupedScores:
         return values
 
 
-def _group_histograms(
+def group_histograms(
     scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Equal-frequency bins of the pooled scores, so that resolution lies where the scores are."""
@@ -109,7 +109,10 @@ def _group_histograms(
     return positives, np.bincount(flat[labels == 0], minlength=n_groups * width).reshape(shape)
 
 
-def level_of(predictions: Predictions, level: str, group_of_sample: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+Level = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+
+
+def level_of(predictions: Predictions, level: str, group_of_sample: NDArray[np.int64]) -> Level:
     """Flat known scores, labels and the group of each, for one label level."""
     labels = np.asarray(predictions[f"{level}_labels"])
     scores = np.asarray(predictions[f"{level}_scores"])
