@@ -1,0 +1,84 @@
+"""Heads: a logit per cell, and a frame that is as anomalous as its strongest evidence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from veritrain.models.heads import DenseHead, FrameHead, top_mean
+
+
+def logits_and_mask(seed: int, *, share: float = 0.5, size=(4, 40)):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(size, generator=generator), torch.rand(size, generator=generator) < share
+
+
+def test_a_logit_per_cell_from_that_cell_alone():
+    torch.manual_seed(0)
+    head = DenseHead(5, 7)
+    features = torch.randn(2, 5, 4, 6, requires_grad=True)
+    logits = head(features)
+    assert logits.shape == (2, 4, 6)
+    (gradient,) = torch.autograd.grad(logits[1, 2, 3], features)
+    assert torch.nonzero(gradient.abs().sum(1)).tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("k", [1, 3, 8, 40, 100])
+def test_top_mean_is_the_mean_of_the_largest_under_the_mask(k):
+    logits, mask = logits_and_mask(k)
+    for found, row, there in zip(top_mean(logits, mask, k), logits, mask, strict=True):
+        best = sorted(row[there].tolist(), reverse=True)[:k]
+        assert float(found) == pytest.approx(sum(best) / len(best), abs=1e-6)
+
+
+def test_fewer_cells_than_k_are_a_mean_over_fewer():
+    logits = torch.tensor([[5.0, 1.0, 3.0, 100.0]])
+    assert top_mean(logits, torch.tensor([[True, False, True, False]]), 3).tolist() == [4.0]
+
+
+def test_no_cell_at_all_gives_zero_and_a_finite_gradient():
+    logits = torch.randn(2, 6, requires_grad=True)
+    mask = torch.tensor([[False] * 6, [True] * 6])
+    found = top_mean(logits, mask, 3)
+    found.sum().backward()
+    assert found[0] == 0 and not logits.grad[0].any()
+    assert torch.isfinite(logits.grad).all() and logits.grad[1].sum() == pytest.approx(1.0)
+
+
+def test_what_is_masked_never_enters():
+    logits, mask = logits_and_mask(3)
+    loud = torch.where(mask, logits, torch.full_like(logits, 1e6))
+    assert torch.equal(top_mean(logits, mask, 8), top_mean(loud, mask, 8))
+
+
+def test_the_frame_logit_is_a_smooth_maximum_over_views():
+    head = FrameHead(2)
+    first, second = logits_and_mask(4), logits_and_mask(5)
+    each = torch.stack([top_mean(*view, head.k) for view in (first, second)], dim=1)
+    found = head([first, second])
+    torch.testing.assert_close(found, each.exp().sum(1).log())
+    assert (found > each.max(1).values).all() and (found < each.max(1).values + 0.7).all()
+
+
+def test_evidence_in_one_view_is_enough():
+    head = FrameHead(2)
+    quiet, all_there = torch.full((1, 40), -6.0), torch.ones(1, 40, dtype=torch.bool)
+    loud = quiet.clone()
+    loud[0, :8] = 6.0
+    silent = head([(quiet, all_there), (quiet, all_there)]).item()
+    for views in ([loud, quiet], [quiet, loud]):
+        assert head([(view, all_there) for view in views]).item() > 5.9
+    assert silent < -5
+
+
+def test_where_the_evidence_lies_does_not_matter():
+    head = FrameHead(1)
+    logits, mask = logits_and_mask(6)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(head([(logits, mask)]), head([(logits[:, order], mask[:, order])]))
+
+
+def test_scale_and_shift_are_trained():
+    head = FrameHead(2)
+    head([logits_and_mask(7), logits_and_mask(8)]).sum().backward()
+    assert head.scale.grad.abs().min() > 0 and head.shift.grad.abs().min() > 0
