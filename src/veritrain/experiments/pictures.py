@@ -73,13 +73,13 @@ def _item(frame: Frame, predictions: Predictions, index: int, out: Path, relativ
 
 
 def heat_map(frame: Frame, scores: NDArray[np.float32] | None) -> Image.Image:
-    """The image, redder where the pixel score in [0, 1] is higher, labelled pixels outlined in green."""
-    picture = frame.image.astype(np.float32)
+    """The image, brighter yellow where the pixel score in [0, 1] is higher, labelled pixels outlined in green."""
+    blended = frame.image.astype(np.float32)
     if scores is not None:
         colour = mpl.colormaps["inferno"](scores)[..., :3] * 255
         weight = 0.75 * np.clip(scores, 0, 1)[..., None]
-        picture = picture * (1 - weight) + colour * weight
-    picture = np.kron(picture.astype(np.uint8), np.ones((SCALE, SCALE, 1), np.uint8))
+        blended = blended * (1 - weight) + colour * weight
+    picture = np.kron(blended.astype(np.uint8), np.ones((SCALE, SCALE, 1), np.uint8))
     picture[_outline(np.kron(frame.pixel_labels == 1, np.ones((SCALE, SCALE), bool)))] = OUTLINE
     return Image.fromarray(picture)
 

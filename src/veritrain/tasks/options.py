@@ -72,7 +72,7 @@ class AnomalyRecipe:
     batch_size: int = 8
     accumulate: int = 1
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 0.01
     momentum: float = 0.9
     schedule: Literal["constant", "step", "cosine"] = "cosine"
@@ -84,8 +84,8 @@ class AnomalyRecipe:
     augment: bool = True
     most_pos_weight: float = 20.0
     frame_weight: float = 1.0
-    point_weight: float = 1.0
-    pixel_weight: float = 1.0
+    point_weight: float = 2.0
+    pixel_weight: float = 2.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     workers: int = 0
     max_seconds: float = 0.0
@@ -93,14 +93,14 @@ class AnomalyRecipe:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     controls: Controls = "quick"
-    control_steps: int = 150
+    control_steps: int = 216
     on_broken: Literal["skip", "error"] = "skip"
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)
 
 
-QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 7, "control_steps": 108, "max_seconds": 45.0}}
+QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 135, "max_seconds": 45.0}}
 """What ``--quick`` sets before the recipe file and the command line have their say."""
 
 RECIPES = {"anomaly": AnomalyRecipe}
