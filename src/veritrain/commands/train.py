@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
-from veritrain.errors import UsageError
+from veritrain.errors import RecordError, UsageError
 from veritrain.record import RunFolder, read_run
 from veritrain.report.figures import draw_curves
 from veritrain.report.publish import publish
@@ -53,10 +53,12 @@ def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """resume RUN: go on with the recipe of the run."""
     parser = new_parser("resume", resume.__doc__ or "", "veritrain resume runs/mine")
     parser.add_argument("run", type=str)
-    parser.add_argument("--task", type=str, default="anomaly")
     given = parse(parser, words)
     folder = RunFolder(given.run)
-    return _go(given.task, config.load(RECIPES[given.task], folder.recipe), folder, resume=True)
+    task = read_run(folder.path).task
+    if task not in RECIPES:
+        raise RecordError("no task to go on with", expected=" or ".join(RECIPES), found=str(task), file=folder.record)
+    return _go(task, config.load(RECIPES[task], folder.recipe), folder, resume=True)
 
 
 def _added_epochs(words: list[str]) -> tuple[list[str], int]:
