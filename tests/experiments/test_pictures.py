@@ -1,0 +1,61 @@
+"""Pictures of single samples: heat where the score is high, an outline where the label is, points where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from veritrain.data.sample import Calibration, Frame
+from veritrain.experiments.pictures import OUTLINE, SCALE, SIDE, from_above, heat_map
+
+
+@pytest.fixture
+def frame():
+    labels = np.zeros((12, 18), np.int8)
+    labels[4:8, 6:10] = 1
+    points = np.array([[10.0, 0.0, -1.0, 0.5], [0.0, 20.0, 0.0, 0.5]], np.float32)
+    return Frame(
+        id="t/s/1",
+        group="t/s",
+        kind="static",
+        image=np.full((12, 18, 3), 90, np.uint8),
+        points=points,
+        frame_label=1,
+        point_labels=np.array([1, 0], np.int8),
+        pixel_labels=labels,
+        calibration=Calibration(intrinsics=np.eye(3), camera_from_lidar=np.eye(4)),
+    )
+
+
+def test_the_heat_is_where_the_score_is(frame):
+    scores = np.zeros((12, 18), np.float32)
+    scores[:, :3] = 1.0
+    picture = np.asarray(heat_map(frame, scores)).astype(int)
+    assert picture.shape == (12 * SCALE, 18 * SCALE, 3)
+    assert np.abs(picture[:, : 3 * SCALE] - 90).max() > 50
+    assert (picture[:, 14 * SCALE :] == 90).all()
+
+
+def test_the_label_is_outlined_and_not_filled(frame):
+    picture = np.asarray(heat_map(frame, None))
+    green = (picture == OUTLINE).all(-1)
+    assert green[4 * SCALE, 6 * SCALE]
+    assert not green[6 * SCALE, 8 * SCALE]
+    assert not green[0, 0]
+
+
+def test_forward_is_up_and_left_is_left(frame):
+    picture = np.asarray(from_above(frame, np.array([0.9, 0.9], np.float32))).astype(int)
+    bright = picture.sum(-1) > 400
+    ahead = bright[: SIDE // 2, SIDE // 2 - 8 : SIDE // 2 + 8]
+    left = bright[SIDE // 2 - 8 : SIDE // 2 + 8, : SIDE // 2 - 20]
+    assert ahead.any() and left.any()
+    assert not bright[SIDE // 2 + 10 :].any()
+
+
+def test_a_high_score_is_brighter_than_a_low_one(frame):
+    def brightness(score):
+        picture = np.asarray(from_above(frame, np.array([0.0, score], np.float32)))
+        return int(picture[SIDE // 2 - 2 : SIDE // 2 + 3, : SIDE // 2 - 20].astype(int).sum(-1).max())
+
+    assert brightness(0.95) > brightness(0.05)
