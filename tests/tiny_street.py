@@ -15,7 +15,7 @@ from veritrain.models.options import FusionOptions
 from veritrain.tasks.anomaly import AnomalyTask
 
 HEIGHT, WIDTH = 32, 48
-VIEWS = ViewOptions(rows=16, columns=36)
+VIEWS = ViewOptions(rows=16, columns=72)
 RADIUS = 12.0
 """Of the disc, in degrees."""
 
@@ -89,13 +89,13 @@ def tiny_task(fusion: str = "attention", *, loss: str = "bce", **network: Any) -
 
 
 def _sweep(rng: np.random.Generator, centre: np.ndarray, anomalous: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 4) float32 returns of a 16 x 36 sweep (some rays lost) and (N,) bool on the disc."""
+    """(N, 4) float32 returns of a 16 x 72 sweep (some rays lost) and (N,) bool on the disc."""
     elevation, azimuth = np.meshgrid(np.linspace(15, -25, 16), np.arange(-177.5, 180, 5.0), indexing="ij")
     elevation, azimuth = elevation.ravel(), azimuth.ravel() + rng.uniform(-2, 2, azimuth.size)
     kept = rng.random(azimuth.size) < 0.8
     elevation, azimuth = elevation[kept], azimuth[kept]
     on_disc = (np.hypot(azimuth - centre[0], elevation - centre[1]) < RADIUS) & anomalous
-    distance = np.where(on_disc, 3.0, rng.uniform(9, 25, azimuth.size))
+    distance = np.where(on_disc, rng.uniform(3, 3.5, azimuth.size), rng.uniform(9, 25, azimuth.size))
     up, around = np.radians(elevation), np.radians(azimuth)
     xyz = distance[:, None] * np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], axis=1)
     intensity = np.where(on_disc, 0.95, rng.uniform(0, 0.3, azimuth.size))
