@@ -26,12 +26,13 @@ OUTLINE = (0, 158, 115)
 """Okabe-Ito green around what is labelled anomalous."""
 
 
-def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder, *, each: int = 4) -> None:
-    """Worst misses and worst false alarms beside random frames of the test split, into ``figures/``."""
+def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder, *, each: int = 3) -> None:
+    """Worst misses and worst false alarms, one of a scenario, beside random test frames, into ``figures/``."""
     labels, scores = predictions["frame_labels"], predictions["frame_scores"]
     order = np.argsort(scores, kind="stable")
-    misses = [int(i) for i in order if labels[i] == 1][:each]
-    alarms = [int(i) for i in order[::-1] if labels[i] == 0][:each]
+    groups = data.test_groups
+    misses = _one_a_group([int(i) for i in order if labels[i] == 1], groups, each)
+    alarms = _one_a_group([int(i) for i in order[::-1] if labels[i] == 0], groups, each)
     some = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:each].tolist()
     test = data.sets["test"]
     content = []
@@ -39,6 +40,14 @@ def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder
         items = [_item(test.frames[i], predictions, i, folder.figures, folder.path) for i in chosen]
         content.append({"title": title, "items": items})
     write_json(folder.figures / "gallery.json", content)
+
+
+def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int) -> list[int]:
+    """The first of each group in the order given: frames of one scenario look alike."""
+    first: dict[str, int] = {}
+    for index in order:
+        first.setdefault(groups[index], index)
+    return list(first.values())[:most]
 
 
 def predict_samples(
@@ -61,14 +70,13 @@ def _item(frame: Frame, predictions: Predictions, index: int, out: Path, relativ
     heat_map(frame, heat).save(out / f"{name}.png")
     from_above(frame, points).save(out / f"{name}_bev.png")
     score, label = float(predictions["frame_scores"][index]), int(predictions["frame_labels"][index])
-    word = {1: "anomalous", 0: "normal"}.get(label, "unknown")
     return {
         "id": name,
         "label": label,
         "score": score,
         "image": str((out / f"{name}.png").relative_to(relative_to)),
         "points": str((out / f"{name}_bev.png").relative_to(relative_to)),
-        "caption": f"labelled {word} ({frame.kind.replace('_', ' ')}), score {score:.3f}",
+        "caption": f"scenario type: {frame.kind.replace('_', ' ')}",
     }
 
 
