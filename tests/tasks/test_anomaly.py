@@ -42,21 +42,21 @@ def test_one_batch_is_overfitted(fusion):
     model = task.model().train()
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     first = last = float("inf")
-    for step in range(200):
+    for step in range(300):
         terms = task.losses(model(batch), batch)
         total = torch.stack([task.term_weights[name] * values.mean() for name, values in terms.items()]).sum()
         last = total.item()
         first = last if step == 0 else first
-        if last < 0.1 * first:
+        if last < 0.03 * first:
             break
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-    assert last < 0.1 * first
+    assert last < 0.03 * first
     with torch.no_grad():
         scores = task.score(task.predict(model(batch), batch))
     assert scores["frame_auroc"] == 1.0
-    assert scores["point_ap"] > 0.9 or fusion == "image_only", "the image alone does not see each return"
+    assert scores["point_ap"] > 0.9 or fusion == "image_only", "an image alone does not tell returns of one block apart"
     assert fusion == "points_only" or scores["pixel_ap"] > 0.9
 
 
