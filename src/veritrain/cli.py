@@ -186,17 +186,24 @@ def _verdict_of(path: Path) -> dict[str, Any]:
 
 
 def report(words: list[str]) -> int:
-    """Write the report of a run (finished or not), judging it again."""
+    """Write the report of a run (finished or not), or of somebody's artefact, judging it again."""
     from veritrain.record import RunFolder
+    from veritrain.report.page import write_foreign_report
     from veritrain.report.publish import publish
 
-    parser = _parser("report", report.__doc__ or "", "veritrain report runs/mine")
-    parser.add_argument("run", type=str)
+    parser = _parser("report", report.__doc__ or "", "veritrain report runs/mine; veritrain report train.log")
+    parser.add_argument("path", type=str, help="a run folder, or a file that audit reads")
     parser.add_argument("--language", choices=("en", "zh"), default="en")
+    parser.add_argument("--out", type=str, default="", help="for a file: where to write (FILE.report.html without it)")
     given = _parse(parser, words)
-    folder = RunFolder(given.run)
-    publish(folder, _verdict_of(folder.path), language=given.language)
-    print(folder.report)
+    folder = RunFolder(given.path)
+    verdict = _verdict_of(folder.path)
+    if folder.is_run():
+        publish(folder, verdict, language=given.language)
+        print(folder.report)
+    else:
+        out = Path(given.out or f"{Path(given.path).name}.report.html")
+        print(write_foreign_report(verdict, out, language=given.language))
     return 0
 
 

@@ -73,7 +73,10 @@ class FrameSet:
         return twin
 
     def label_of(self, index: int) -> bytes:
-        """All labels of one frame as a fresh read gives them, as bytes that can be compared."""
+        """All labels of one frame as training reads them, as bytes that can be compared.
+
+        Frames are decoded once and held; a file that changes on disk later is not seen here.
+        """
         sample = self.sample(index, epoch=0, seed=0)
         return b"".join(np.asarray(sample[key]).tobytes() for key in LABEL_KEYS)
 

@@ -140,6 +140,7 @@ def run(
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)
+        model.cpu()  # everything after training is small, and is then the same on every machine
         predictions = _report_test(prepared, model, folder, writer)
         write_gallery(prepared.data, predictions, folder)
         make_evidence(prepared, model, predictions, folder, writer, names=probes_of(tracked.controls))
@@ -212,7 +213,7 @@ def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer
     results["checkpoint"] = {
         "file": str(best.path.relative_to(folder.path)),
         "sha256": best.weights_sha256,
-        "epoch": best.state["place"]["epoch"],
+        "epoch": best.state["place"]["best_epoch"],
     }
     write_json(folder.results, results)
     _write_predictions(prepared, predictions, folder)

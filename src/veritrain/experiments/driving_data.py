@@ -21,7 +21,7 @@ from veritrain.tasks.baselines import PositionMaps
 from veritrain.tasks.options import AnomalyRecipe
 
 MADE_DATA_FILE = "veritrain_world.json"
-LICENCES = {True: ("made data, no rights reserved", True), False: ("see the data set's own licence", None)}
+LICENCES = {True: ("CC0-1.0 (made data)", True), False: ("see the data set's own licence", None)}
 
 
 @dataclass(frozen=True, kw_only=True)

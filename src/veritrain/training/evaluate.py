@@ -29,27 +29,23 @@ def batches_of(dataset: Dataset, batch_size: int) -> Iterator[Batch]:
         yield dataset.collate([dataset.sample(index, epoch=0, seed=0) for index in indices])
 
 
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on ``device``; lists stay where they are."""
+    return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
 @torch.no_grad()
 def predict_set(task: Task, model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> Predictions:
     """Predictions over a whole set in evaluation mode; the model's mode is put back afterwards."""
     was_training = model.training
     model.eval()
-    parts = [task.predict(model(batch), batch) for batch in batches_of(dataset, batch_size)]
+    device = next(model.parameters()).device
+    parts = [
+        task.predict(model(batch), batch)
+        for batch in (on_device(batch, device) for batch in batches_of(dataset, batch_size))
+    ]
     model.train(was_training)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-
-
-@torch.no_grad()
-def mean_losses(task: Task, model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> dict[str, float]:
-    """Unweighted mean of each loss term over a set, in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    sums: dict[str, float] = {}
-    for batch in batches_of(dataset, batch_size):
-        for name, values in task.losses(model(batch), batch).items():
-            sums[name] = sums.get(name, 0.0) + float(values.double().sum())
-    model.train(was_training)
-    return {name: total / len(dataset) for name, total in sums.items()}
 
 
 @torch.no_grad()

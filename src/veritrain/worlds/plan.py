@@ -20,9 +20,10 @@ TYPES = ("static", "normality", "static", "sudden_braking", "static", "static")
 also come from the anomalous scenarios, whose anomaly is there only for a while."""
 
 VISIBILITIES = ("camera", "lidar", "both", "pair")
+"""What it takes to see a static anomaly."""
+
 VISIBILITY_CYCLE = ("camera", "lidar", "both", "lidar", "pair", "lidar")
 """Static scenarios take these in turn: LiDAR-only is the most frequent, so that neither sensor is enough alone."""
-"""What it takes to see a static anomaly."""
 
 TOWNS = ("Town01", "Town03", "Town07")
 
