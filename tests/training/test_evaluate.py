@@ -1,0 +1,205 @@
+"""Scores again under group weights: equal to the plain ones where they must be, close where binned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_street import tiny_set, tiny_task
+from veritrain.data.frames import FrameSet
+from veritrain.metrics.ranking import ranking_scores
+from veritrain.tasks.baselines import constant_like
+from veritrain.training.evaluate import (
+    METRICS,
+    GroupedScores,
+    batches_of,
+    latency_ms,
+    level_of,
+    predict_set,
+    scores_with_intervals,
+)
+
+
+def flat(seed: int, n: int = 4000, groups: int = 12, *, rate: float = 0.05):
+    """Scores that know something, labels, and the group of each."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < rate).astype(np.int8)
+    return (rng.random(n) + 0.5 * labels).astype(np.float32), labels, np.sort(rng.integers(0, groups, n))
+
+
+def repeated(level, weights):
+    """The same samples, those of group g ``weights[g]`` times: the bootstrap done by hand."""
+    scores, labels, groups = level
+    times = np.asarray(weights)[groups]
+    return np.repeat(scores, times), np.repeat(labels, times)
+
+
+def network():
+    torch.manual_seed(0)
+    return tiny_task().model()
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    """Predictions of a network that half knows, over 12 groups."""
+    data = tiny_set(12, seed=3)
+    predictions = dict(predict_set(tiny_task(), network(), data))
+    rng = np.random.default_rng(0)
+    for level in ("frame", "point", "pixel"):
+        labels = predictions[f"{level}_labels"]
+        predictions[f"{level}_scores"] = (0.7 * rng.random(labels.shape) + 0.3 * (labels == 1)).astype(np.float32)
+    return predictions, [frame.group for frame in data.frames]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("exact", [True, False])
+def test_unit_weights_give_the_plain_scores(metric, exact, seed):
+    level = flat(seed, 600)
+    found = GroupedScores(*level, 12, exact=exact).under(np.ones((1, 12)), metric)
+    assert found == pytest.approx(getattr(ranking_scores(*level[:2]), metric), abs=1e-9), "600 scores fit the bins"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_weights_count_groups_as_often_as_they_say(exact):
+    level = flat(7, 600)
+    weights = np.random.default_rng(1).integers(0, 4, (20, 12))
+    table = GroupedScores(*level, 12, exact=exact)
+    for metric in METRICS:
+        expected = [getattr(ranking_scores(*repeated(level, row)), metric) for row in weights]
+        np.testing.assert_allclose(table.under(weights, metric), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("metric", "tolerance"), [("auroc", 1e-4), ("ap", 2e-3), ("fpr95", 2e-3)])
+def test_dense_histograms_come_close_to_exact_scores(metric, tolerance):
+    level = flat(2, 200_000)
+    weights = np.random.default_rng(0).integers(0, 3, (6, 12))
+    binned = GroupedScores(*level, 12, exact=False).under(weights, metric)
+    exact = GroupedScores(*level, 12, exact=True).under(weights, metric)
+    assert np.abs(binned - exact).max() < tolerance
+    assert not np.array_equal(binned, exact), "200,000 scores do not fit the bins"
+
+
+def test_bins_lie_where_the_scores_are():
+    """Scores that crowd at the lower end, as those of rare anomalies do, keep their order."""
+    scores, labels, groups = flat(4, 20_000)
+    crowded = (scores.astype(np.float64) ** 8 * 1e-4).astype(np.float32)
+    for metric, tolerance in (("auroc", 1e-4), ("ap", 5e-3)):
+        found = GroupedScores(crowded, labels, groups, 12, exact=False).under(np.ones((1, 12)), metric)[0]
+        assert found == pytest.approx(getattr(ranking_scores(scores, labels), metric), abs=tolerance)
+
+
+def test_without_a_positive_a_resample_is_undefined():
+    scores, labels, groups = flat(5, 600)
+    labels = labels * (groups == 3)
+    weights = np.ones((2, 12))
+    weights[1, 3] = 0
+    for exact in (True, False):
+        found = GroupedScores(scores, labels, groups, 12, exact=exact).under(weights, "auroc")
+        assert np.isfinite(found[0]) and np.isnan(found[1])
+
+
+def test_a_group_without_a_known_label_keeps_its_weight_column():
+    scores, labels, groups = flat(6, 600)
+    known = groups != 5
+    table = GroupedScores(scores[known], labels[known], groups[known], 12, exact=True)
+    weights = np.ones((2, 12))
+    weights[1, 5] = 9
+    found = table.under(weights, "auroc")
+    assert found[0] == found[1] == pytest.approx(ranking_scores(scores[known], labels[known]).auroc, abs=1e-9)
+
+
+def test_each_score_belongs_to_the_group_of_its_frame(evaluated):
+    predictions, groups = evaluated
+    of = np.unique(groups, return_inverse=True)[1]
+    for level in ("frame", "point", "pixel"):
+        scores, labels, found = level_of(predictions, level, of)
+        assert len(scores) == len(labels) == len(found) == (predictions[f"{level}_labels"] >= 0).sum()
+        assert set(labels) <= {0, 1}
+        anomalous = {name for name, label in zip(groups, predictions["frame_labels"], strict=True) if label == 1}
+        assert {np.unique(groups)[g] for g in found[labels == 1]} == anomalous
+
+
+def test_results_hold_what_a_reader_needs(evaluated):
+    predictions, groups = evaluated
+    task = tiny_task()
+    found = scores_with_intervals(task, predictions, {"prior": constant_like(predictions)}, groups)
+    plain, chance = task.score(predictions), task.chance(predictions)
+    assert set(found) == set(plain)
+    for name, entry in found.items():
+        assert entry["value"] == plain[name] and entry["chance"] == chance[name]
+        assert entry["groups"] == 12 and entry["reliable"] and entry["baseline_name"] == "prior"
+        low, high = entry["ci95"]
+        assert low < entry["value"] < high
+        labels = predictions[f"{name.split('_')[0]}_labels"]
+        assert entry["n"] == (labels >= 0).sum() and entry["positives"] == (labels == 1).sum()
+
+
+def test_a_gain_is_positive_when_it_is_better_in_either_direction(evaluated):
+    predictions, groups = evaluated
+    task = tiny_task()
+    knowing = dict(predictions)
+    for level in ("frame", "point", "pixel"):
+        knowing[f"{level}_scores"] = predictions[f"{level}_scores"] + 2 * (predictions[f"{level}_labels"] == 1)
+    found = scores_with_intervals(task, knowing, {"half": predictions}, groups)
+    assert found["frame_fpr95"]["value"] == 0.0 and found["frame_auroc"]["value"] == 1.0
+    assert all(entry["gain_ci95"][0] > 0 for entry in found.values())
+
+
+def test_the_baseline_itself_gains_nothing(evaluated):
+    predictions, groups = evaluated
+    found = scores_with_intervals(tiny_task(), predictions, {"itself": predictions}, groups)
+    for entry in found.values():
+        low, high = entry["gain_ci95"]
+        assert low <= 0 <= high and high - low < 1e-6
+        assert entry["baseline"] == entry["value"]
+
+
+def test_the_best_baseline_is_chosen_for_each_metric(evaluated):
+    predictions, groups = evaluated
+    blind = dict(predictions)
+    for level in ("frame", "point", "pixel"):
+        blind[f"{level}_scores"] = 1 - predictions[f"{level}_scores"]
+    found = scores_with_intervals(tiny_task(), predictions, {"inverted": blind, "same": predictions}, groups)
+    assert {entry["baseline_name"] for entry in found.values()} == {"same"}
+    alone = scores_with_intervals(tiny_task(), predictions, {}, groups)["frame_auroc"]
+    assert alone["baseline"] is alone["gain_ci95"] is alone["baseline_name"] is None
+
+
+def test_an_undefined_score_is_null_everywhere(evaluated):
+    predictions, groups = evaluated
+    one_class = {**predictions, "frame_labels": np.zeros(36, np.int8)}
+    entry = scores_with_intervals(tiny_task(), one_class, {"prior": constant_like(one_class)}, groups)["frame_auroc"]
+    assert entry["value"] is entry["baseline"] is entry["gain_ci95"] is None and entry["ci95"] == [None, None]
+
+
+def test_few_groups_are_marked():
+    data = tiny_set(4)
+    predictions = predict_set(tiny_task(), network(), data)
+    found = scores_with_intervals(tiny_task(), predictions, {}, [frame.group for frame in data.frames])
+    assert not any(entry["reliable"] for entry in found.values())
+
+
+@pytest.mark.parametrize("size", [1, 5, 24, 100])
+def test_batches_cover_the_set_in_order(size):
+    batches = list(batches_of(tiny_set(), size))
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(24))
+    assert max(len(batch["index"]) for batch in batches) == min(size, 24)
+
+
+def test_predictions_do_not_depend_on_the_batch_size_and_leave_the_mode():
+    task, data, model = tiny_task(), tiny_set(), network().train()
+    whole, parts = (predict_set(task, model, data, batch_size=size) for size in (24, 5))
+    assert model.training and set(whole) == set(parts)
+    for key in whole:
+        tolerance = 1e-3 if key.startswith("pixel") else 1e-5
+        np.testing.assert_allclose(whole[key].astype(float), parts[key].astype(float), atol=tolerance)
+    statistics = [buffer.clone() for buffer in model.buffers()]
+    predict_set(task, model, data)
+    assert all(torch.equal(a, b) for a, b in zip(statistics, model.buffers(), strict=True)), "evaluation trains nothing"
+
+
+def test_latency_is_a_time():
+    few = FrameSet(tiny_set().frames[:1], tiny_set().views)
+    assert 0 < latency_ms(network(), few, repeats=3) < 5000
