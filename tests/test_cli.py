@@ -164,6 +164,8 @@ def base_install(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_training_without_torch_names_the_extra(tmp_path, words):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "recipe.yaml").write_text("data: x\n")
+    start = {"v": 1, "event": "start", "step": None, "epoch": None, "task": "anomaly", "claims": []}
+    (tmp_path / "r" / "record.jsonl").write_text(json.dumps(start) + "\n")
     done = base_install(*words, cwd=tmp_path)
     assert done.returncode == 69, done.stderr
     assert "MissingExtraError" in done.stderr and "pip install 'veritrain[train]'" in done.stderr

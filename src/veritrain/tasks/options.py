@@ -93,14 +93,14 @@ class AnomalyRecipe:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     controls: Controls = "quick"
-    control_steps: int = 216
+    control_steps: int = 270
     on_broken: Literal["skip", "error"] = "skip"
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)
 
 
-QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 135, "max_seconds": 45.0}}
+QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 270, "max_seconds": 45.0}}
 """What ``--quick`` sets before the recipe file and the command line have their say."""
 
 RECIPES = {"anomaly": AnomalyRecipe}
