@@ -26,12 +26,13 @@ def test_evaluate_finds_the_same_scores(own_run, command):
     assert looks(own_run)[-1] == ("test", "evaluation again")
 
 
-def test_a_dry_evaluation_writes_nothing(own_run, capsys):
+def test_scores_alone_are_those_of_the_run_and_write_nothing(own_run, capsys):
     before = {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file()}
-    assert cli.main(["evaluate", str(own_run.path), "--dry_run", "true"]) == 0
-    table = capsys.readouterr().out
-    for name in ("frame_auroc", "point_ap", "chance", "groups"):
-        assert name in table
+    assert cli.main(["evaluate", str(own_run.path), "--scores_only"]) == 0
+    again = json.loads(capsys.readouterr().out)["metrics"]
+    stored = json.loads(own_run.results.read_text())["metrics"]
+    for name in ("frame_auroc", "point_ap"):
+        assert again[name]["value"] == stored[name]["value"]
     assert before == {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file()}
 
 

@@ -163,11 +163,15 @@ def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["resume"], ["train", "anomaly", "--data", "x", "--resume", "--epochs", "+1", "--run"]]
+    ("words", "code", "said"),
+    [
+        (["resume"], 66, "not a run folder"),
+        (["train", "anomaly", "--data", "x", "--resume", "--epochs", "+1", "--run"], 64, "no such recipe"),
+    ],
 )
-def test_what_is_no_run_cannot_be_resumed(tmp_path, words, capsys):
-    assert cli.main([*words, str(tmp_path / "nothing")]) == 64
-    assert "no such recipe" in capsys.readouterr().err and not (tmp_path / "nothing").exists()
+def test_what_is_no_run_cannot_be_resumed(tmp_path, words, code, said, capsys):
+    assert cli.main([*words, str(tmp_path / "nothing")]) == code
+    assert said in capsys.readouterr().err and not (tmp_path / "nothing").exists()
 
 
 def test_the_tasks_are_named_in_the_help(capsys):

@@ -93,7 +93,7 @@ class AnomalyRecipe:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     controls: Controls = "quick"
-    control_steps: int = 270
+    control_steps: int = 324
     on_broken: Literal["skip", "error"] = "skip"
     cache: str = ""
     threads: int = 0
