@@ -1,8 +1,8 @@
 """``make results``: the fault runs of the driving task, 6 seeds each, judged without knowing what was spoilt.
 
 Made data, one world (seed 23, never used while the network was tuned), quick recipe, quick controls. Each run is a
-process of its own on one thread, as many at a time as there are processors; a run whose verdict exists is not made again. Writes results/driving_faults.json and prints the
-table that stands in docs/results.md.
+process of its own on one thread, as many at a time as there are processors; a run whose verdict exists is not made
+again. Writes results/driving_faults.json and prints the table that stands in docs/results.md.
 """
 
 from __future__ import annotations
