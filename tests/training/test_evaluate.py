@@ -121,6 +121,15 @@ def test_each_score_belongs_to_the_group_of_its_frame(evaluated):
         assert {np.unique(groups)[g] for g in found[labels == 1]} == anomalous
 
 
+def test_returns_are_counted_frame_by_frame():
+    data = tiny_set(4)
+    predictions = dict(predict_set(tiny_task(), network(), data))
+    of = np.arange(12) // 3
+    expected = [of[i] for i, frame in enumerate(data.frames) for label in frame.point_labels if label >= 0]
+    assert level_of(predictions, "point", of)[2].tolist() == expected
+    assert len({len(frame.points) for frame in data.frames}) > 1
+
+
 def test_results_hold_what_a_reader_needs(evaluated):
     predictions, groups = evaluated
     task = tiny_task()
