@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from veritrain import config
-from veritrain.errors import RecordError, UsageError, VeritrainError
+from veritrain.errors import CheckpointError, RecordError, UsageError, VeritrainError
 from veritrain.experiments import anomaly
 from veritrain.record import RecordWriter, RunFolder, read_run
 from veritrain.tasks.anomaly import LEVELS
@@ -259,3 +260,21 @@ def test_the_environment_names_packages_and_no_person(folder):
     assert found["packages"]["torch"] and found["python"] and found["threads"] == 1
     assert not {"user", "host", "hostname"} & set(found)
     assert math.isfinite(found["processors"])
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(folder, recipe):
+    before = folder.recipe.read_bytes(), folder.data.read_bytes(), folder.record.read_bytes()
+    with pytest.raises(CheckpointError, match="the recipe changed") as caught:
+        anomaly.run(replace(recipe, width=recipe.width + 8), folder, resume=True)
+    assert "width" in str(caught.value)
+    assert before == (folder.recipe.read_bytes(), folder.data.read_bytes(), folder.record.read_bytes())
+
+
+def test_other_pictures_under_the_same_names_are_other_data(copy, small_world, tmp_path):
+    shutil.copytree(small_world, tmp_path / "changed")
+    for path in (tmp_path / "changed").rglob("RGB-CAM*.png"):
+        inverted = 255 - np.asarray(Image.open(path))
+        Image.fromarray(inverted).save(path)
+    point_at(copy, data=str(tmp_path / "changed"))
+    with pytest.raises(RecordError, match="data set changed"):
+        anomaly.reopen(copy)

@@ -18,7 +18,7 @@ from torch import nn
 
 from veritrain import __version__, catalog, config
 from veritrain.data.frames import ExchangedInput
-from veritrain.errors import RecordError, UsageError
+from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
 from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
@@ -124,17 +124,14 @@ def run(
         RunInUseError, NonFiniteError, Interrupted, StorageError, DataError: as their names say; what was saved stays.
     """
     with RecordWriter(folder) as writer:
-        if not resume and folder.checkpoints.exists() and any(folder.checkpoints.iterdir()):
-            raise UsageError(
-                "this run exists",
-                expected="a new folder, or --resume",
-                found=str(folder.path),
-                fix="add --resume to go on, or choose another --run",
-            )
+        if not resume:
+            _refuse_existing(folder)
         tracked = config.Tracked(recipe)
+        prepared = prepare(tracked)  # type: ignore[arg-type]
+        if resume:
+            _refuse_changes(folder, recipe, prepared.data)
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
-        prepared = prepare(tracked)  # type: ignore[arg-type]
         write_json(folder.data, prepared.data.card)
         _start(writer, prepared, resume)
         torch.manual_seed(recipe.seed)
@@ -146,6 +143,34 @@ def run(
         make_evidence(prepared, model, predictions, folder, writer, names=probes_of(tracked.controls))
         tracked.refuse_unread(excused=EXCUSED)
         writer.event("end", status="done")
+
+
+def _refuse_existing(folder: RunFolder) -> None:
+    if folder.checkpoints.exists() and any(folder.checkpoints.iterdir()):
+        raise UsageError(
+            "this run exists",
+            expected="a new folder, or --resume",
+            found=str(folder.path),
+            fix="add --resume to go on, or choose another --run",
+        )
+
+
+def _refuse_changes(folder: RunFolder, recipe: AnomalyRecipe, data: DrivingData) -> None:
+    """Before anything is written: a resumed run keeps its recipe (but for what may change) and its data."""
+    if not folder.recipe.is_file() or not folder.data.is_file():
+        return
+    before = config.plain(config.load(AnomalyRecipe, folder.recipe))
+    now = config.plain(recipe)
+    changed = [key for key in now if key not in FREE_ON_RESUME and now[key] != before.get(key)]
+    if changed:
+        raise CheckpointError(
+            "the recipe changed",
+            expected=", ".join(f"{key} = {before.get(key)}" for key in changed),
+            found=", ".join(f"{key} = {now[key]}" for key in changed),
+            fix="resume with the recipe of the run (`veritrain resume RUN`), or train a new run",
+            file=folder.recipe,
+        )
+    demand_same_data(folder, data)
 
 
 def _start(writer: RecordWriter, prepared: Prepared, resume: bool) -> None:
@@ -188,7 +213,7 @@ def _fit(
             "classes": ["normal", "anomalous"],
             "pos_weights": dict(task.pos_weights),
         },
-        recipe={"fingerprint": fingerprint(recipe), "split": data.card["split_sha256"]},
+        recipe={"fingerprint": fingerprint(recipe), "data": digest_of(data.card)},
     )
 
 
@@ -366,18 +391,33 @@ def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
     """
     recipe = config.load(AnomalyRecipe, folder.recipe)
     prepared = prepare(recipe)
-    stored = json.loads(folder.data.read_text(encoding="utf-8"))
-    if stored["split_sha256"] != prepared.data.card["split_sha256"]:
-        raise RecordError(
-            "the data set changed since this run",
-            expected=f"split {stored['split_sha256'][:12]}",
-            found=f"split {prepared.data.card['split_sha256'][:12]}",
-            fix="point the recipe's data key at the data of this run",
-            file=folder.data,
-        )
+    demand_same_data(folder, prepared.data)
     model = prepared.task.model()
     checkpoints.load_weights(checkpoints.best(folder), model)
     return prepared, model
+
+
+def demand_same_data(folder: RunFolder, data: DrivingData) -> None:
+    """Raises RecordError unless split, decoded contents and label counts are those of ``data.json``."""
+    stored = json.loads(folder.data.read_text(encoding="utf-8"))
+    before, now = digest_of(stored), digest_of(data.card)
+    if before != now:
+        raise RecordError(
+            "the data set changed since this run",
+            expected=f"split, contents and labels {before[:12]}",
+            found=f"{now[:12]}",
+            fix="point the recipe's data key at the data of this run",
+            file=folder.data,
+        )
+
+
+def digest_of(card: Mapping[str, Any]) -> str:
+    """SHA-256 of what a run's data are: the split, each frame's decoded sensors, and the label counts."""
+    parts = {
+        part: [content["contents"], content["positives"], content["negatives"], content["unknown"]]
+        for part, content in card["splits"].items()
+    }
+    return hash_of(card["split_sha256"], json.dumps(parts, sort_keys=True))
 
 
 def environment() -> dict[str, Any]:

@@ -54,7 +54,7 @@ class FusionDetector(nn.Module):
     blocks of the range view) that project into the image, nearest first, with ``seen_mask``; ``window``
     (B, S, K) int64 image cells around the pixel where each of them projects, with ``window_mask``; ``neighbours``
     (B, H/4 * W/4, K') int64 LiDAR tokens that project into an image cell, with ``neighbours_mask``. ``inputs``
-    names the sensors that the network reads; the other is never touched.
+    names the sensors whose values the network reads; of the other it uses at most where things project.
     """
 
     def __init__(self, options: FusionOptions) -> None:

@@ -16,8 +16,6 @@ class FusionOptions:
         fusion: how image and LiDAR meet.
         width: channels of both encoders' feature maps.
         heads: attention heads; divides ``width``.
-        window: side of the image window that a LiDAR token attends to, in feature cells; odd.
-        neighbours: LiDAR tokens that an image cell attends to, at most.
         dropout: share of feature channels dropped before the dense heads, in [0, 1).
         modality_dropout: share of training samples whose views are not fused, in [0, 1) (ModDrop; Neverova et al.
             2016, section 3.3): without it the easier sensor leaves the other one untrained.
@@ -26,7 +24,5 @@ class FusionOptions:
     fusion: Fusion = "attention"
     width: int = 32
     heads: int = 4
-    window: int = 3
-    neighbours: int = 4
     dropout: float = 0.1
     modality_dropout: float = 0.5

@@ -12,7 +12,7 @@ class RangeViewEncoder(nn.Module):
     """Features of a sweep on the sensor's own grid (rows: elevation, columns: azimuth).
 
     A stem at full azimuth keeps narrow things apart; residual blocks on coarse tokens see the surroundings.
-    Columns wrap around, since azimuth does.
+    The stem's columns wrap around, since azimuth does; the coarse blocks pad with zeros behind the car.
     """
 
     def __init__(self, channels: int, width: int) -> None:
