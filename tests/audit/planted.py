@@ -9,7 +9,17 @@ from typing import Any
 from veritrain import catalog
 from veritrain.audit.check import Finding
 from veritrain.audit.verdict import findings_of
-from veritrain.record import Claim, Evidence, RecordWriter, RunFolder, RunRecord, read_run, write_evidence, write_json
+from veritrain.record import (
+    Claim,
+    Evidence,
+    RecordWriter,
+    RunFolder,
+    RunRecord,
+    read_run,
+    sha256_of,
+    write_evidence,
+    write_json,
+)
 
 FRAME = Claim(metric="frame_auroc", split="test", higher_is_better=True, minimal_effect=0.02)
 POINT = Claim(metric="point_ap", split="test", higher_is_better=True, minimal_effect=0.01)
@@ -115,7 +125,11 @@ def write_learned_run(folder: RunFolder, *, task: str = "anomaly", **changed: di
     }
     write_json(folder.data, {"schema": 1, "split_sha256": "split", "splits": parts})
     metrics = {"frame_auroc": score(), "point_ap": score()}
-    write_json(folder.results, {"schema": 1, "checkpoint": {"sha256": "weights"}, "metrics": metrics})
+    weights = folder.checkpoints / "step-120" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    checkpoint = {"file": "checkpoints/step-120", "sha256": sha256_of(weights)}
+    write_json(folder.results, {"schema": 1, "checkpoint": checkpoint, "metrics": metrics})
     basis = read_run(folder.path).basis()
     for probe, values in {**GOOD_EVIDENCE, **changed}.items():
         write_evidence(folder, evidence(probe, values, inputs_hash=basis))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from veritrain.errors import RecordError
-from veritrain.record.folder import RunFolder
+from veritrain.record.folder import RunFolder, sha256_of
 from veritrain.record.rows import Claim, Evidence, Row, RunRecord
 from veritrain.record.writer import SCHEMA
 
@@ -38,6 +38,7 @@ def read_run(path: Path | str) -> RunRecord:
     events = _superseded(events)
     start: Mapping[str, Any] = next((line for line in events if line["event"] == "start"), {})
     claims = tuple(_made(Claim, claim, folder.record, start["line"]) for claim in start.get("claims", ()))
+    results = _read_optional(folder.results)
     return RunRecord(
         path=folder.path,
         kind="run",
@@ -47,10 +48,22 @@ def read_run(path: Path | str) -> RunRecord:
         events=tuple(events),
         rows=tuple(_rows_of(events, str(folder.record))),
         data=_read_optional(folder.data),
-        results=_read_optional(folder.results),
+        results=results,
         evidence=read_evidence(folder),
         torn_line=torn,
+        checkpoint_sha256=_weights_on_disk(folder, results),
     )
+
+
+def _weights_on_disk(folder: RunFolder, results: Mapping[str, Any] | None) -> str | None:
+    """SHA-256 of the weights of the checkpoint that the results name; None when there are none below the run."""
+    name = ((results or {}).get("checkpoint") or {}).get("file")
+    if not isinstance(name, str):
+        return None
+    weights = (folder.path / name / "model.safetensors").resolve()
+    if not weights.is_relative_to(folder.path.resolve()) or not weights.is_file():
+        return None
+    return sha256_of(weights)
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int | None]:

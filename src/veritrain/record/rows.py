@@ -101,6 +101,7 @@ class RunRecord:
         claim: the claim that is being judged (the headline unless a caller replaces it).
         events: the lines of ``record.jsonl``, each with its 1-based ``line``.
         data, results: ``data.json`` and ``results.json``, None when absent.
+        checkpoint_sha256: of the weights on disk that ``results.json`` names, None when there are none.
     """
 
     path: Path
@@ -116,6 +117,7 @@ class RunRecord:
     results: Mapping[str, Any] | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     torn_line: int | None = None
+    checkpoint_sha256: str | None = None
 
     def of(self, event: str) -> list[Mapping[str, Any]]:
         """All events of one kind, in order."""
