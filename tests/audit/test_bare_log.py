@@ -12,6 +12,7 @@ from veritrain.audit.bare_log import (
     RULE_VERSION,
     answer_pair,
     judge_series,
+    majority_of,
     read_log,
     upper_share,
 )
@@ -149,3 +150,30 @@ def test_the_page_states_the_rule_that_runs():
     for name, family in FAMILIES.items():
         line = next(line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line)
         assert f"{family.effect:g}" in line or "never large" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("auroc", [0.45 - i / 50 for i in range(20)]),
+        ("auroc", [0.43] * 20),
+        ("wer", [17.0] * 20),
+        ("cer", [1.7] * 20),
+        ("accuracy", [0.0] * 6),
+        ("accuracy", [1 / 40] * 6),
+    ],
+)
+def test_the_far_side_of_the_trivial_level_is_open(name, values):
+    assert judge_series(series(values, name)).word == "open"
+
+
+def test_one_printed_place_cannot_tell_a_third():
+    points = tuple(Point(value=0.3, line=i, half_ulp=0.05, place=float(i)) for i in range(6))
+    assert judge_series(Series(file="a", run="1", split="val", name="accuracy", points=points)).word == "open"
+    assert judge_series(series([0.3333] * 6)).word == "trivial"
+
+
+def test_a_share_of_positives_is_no_majority_of_many_classes():
+    said = told("prevalence", majority=0.9, positive=0.1)
+    assert majority_of(record([0.5], statements=(said,))) == 0.9
+    assert majority_of(record([0.5], statements=(said, told("classes_in_words", classes=8)))) is None

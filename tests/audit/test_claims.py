@@ -42,13 +42,15 @@ FALSE = {
     "two accuracies": "Model training report\nFinal Validation Accuracy: 0.1727\nFinal Training Loss: 0.1259\n\n"
     "              precision    recall  f1-score   support\naccuracy       0.977335  0.977335  0.977335     0.977335\n",
     "a matrix that does not fit": "Test evaluation report\nAccuracy: 0.9500\nConfusion Matrix:\n[[60 20]\n [10 30]]\n",
-    "accuracy above one": "epoch,train_loss,val_accuracy\n1,0.5,0.95\n2,0.4,0.99\n3,0.3,1.04\n",
+    "a negative accuracy": "epoch,train_loss,val_accuracy\n1,0.5,0.95\n2,0.4,-0.99\n3,0.3,0.94\n",
+    "r2 above one": "epoch,train_loss,val_r2\n1,0.5,0.95\n2,0.4,0.99\n3,0.3,1.14\n",
+    "a negative word error rate": "epoch,train_loss,val_wer\n1,0.5,0.95\n2,0.4,0.5\n3,0.3,-0.2\n",
 }
 
 
 @pytest.mark.parametrize("case", FALSE)
 def test_claims_supported_fails(tmp_path, case):
-    name = "a.csv" if case == "accuracy above one" else "report.txt"
+    name = "a.csv" if FALSE[case].startswith("epoch,") else "report.txt"
     finding = ClaimsSupported().judge(read(tmp_path, FALSE[case], name), {})
     assert finding.status == "fail" and finding.on_fail in (None, "refutes")
     assert finding.evidence and finding.to_settle
@@ -111,3 +113,28 @@ def test_label_definition_deterministic_fails(tmp_path):
     code = "def pseudo_labels(batch):\n    return (torch.rand(B) < 0.1).float()"
     finding = LabelDefinitionDeterministic().judge(read(tmp_path, CODE.format(code=code)), {})
     assert finding.status == "fail" and finding.evidence[0].line == 8
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "val_specificity", "val_balanced_accuracy", "val_map_75"])
+def test_a_score_just_above_one_may_be_percent_and_unproves(tmp_path, name):
+    text = f"epoch,train_loss,{name}\n1,0.5,0.31\n2,0.4,0.72\n3,0.3,1.04\n"
+    assert ClaimsSupported().judge(read(tmp_path, text, "a.csv"), {}).on_fail == "unproves"
+
+
+@pytest.mark.parametrize("values", [("-1.0", "0.2000", "0.4000"), ("-0.3000", "-0.5000", "-0.9000")])
+def test_an_undefined_or_a_negated_score_is_not_impossible(tmp_path, values):
+    text = "epoch,train_loss,val_map\n" + "".join(f"{i},0.5,{value}\n" for i, value in enumerate(values))
+    assert ClaimsSupported().judge(read(tmp_path, text, "a.csv"), {}).status == "pass"
+
+
+def test_a_small_loss_that_is_not_zero_contradicts_no_claim(tmp_path):
+    rows = "".join(f"Epoch {i}/8 loss: {10.0**-i:.3e}\n" for i in range(1, 9))
+    assert ClaimsSupported().judge(read(tmp_path, rows + "Training converged.\n", "a.log"), {}).status == "pass"
+
+
+@pytest.mark.parametrize("score", ["val_auc", "val_ap", "val_map"])
+def test_a_detector_that_ranks_well_may_have_a_low_f1(tmp_path, score):
+    text = f"epoch,val_loss,val_accuracy,val_f1,{score}\n" + "".join(
+        f"{i},0.2,0.97,0.0{i},0.{i + 4}1\n" for i in range(5)
+    )
+    assert AccuracyCarriesF1().judge(read(tmp_path, text, "a.csv"), {}).on_fail == "notes"

@@ -110,3 +110,38 @@ def test_loss_falls_gradually_fails(tmp_path):
         read(tmp_path, losses([0.9, *[0.0001 + i * 1e-9 for i in range(30, 0, -1)]])), {}
     )
     assert finding.status == "fail" and LossFallsGradually.on_fail == "notes"
+
+
+MANY = "{head}\n\n| epoch | train loss | val loss | val accuracy |\n|---|---|---|---|\n" + "".join(
+    f"| {i} | {1.9 - i / 10:.2f} | {2 - i / 10:.2f} | {0.5 + i / 27:.4f} |\n" for i in range(1, 11)
+)
+
+
+@pytest.mark.parametrize("head", ["10 classes; random baseline 0.1", "Router, 12 classes: 10% positives in a batch"])
+def test_a_chance_level_of_many_classes_is_no_majority(tmp_path, head):
+    assert BeatsConstantLoss().judge(read(tmp_path, MANY.format(head=head), "a.md"), {}).status == "not_run"
+
+
+@pytest.mark.parametrize("beside", ["test AUROC: 0.9312", "trained with BCE and pos_weight 9"])
+def test_a_weighted_loss_or_a_good_ranking_makes_it_a_note(tmp_path, beside):
+    text = (
+        f"# Test report\n\nThe data have 10% positive samples.\n\ntest loss: 0.4810\ntest accuracy: 0.8650\n{beside}\n"
+    )
+    finding = BeatsConstantLoss().judge(read(tmp_path, text, "a.md"), {})
+    assert finding.status == "fail" and finding.on_fail == "notes"
+
+
+def test_an_infinite_best_loss_before_training_is_where_the_search_starts(tmp_path):
+    text = "start training, best_loss: inf\n" + losses([1.0, 0.5, 0.4])
+    assert Finite().judge(read(tmp_path, text), {}).on_fail == "notes"
+
+
+@pytest.mark.parametrize("column", ["val/box_loss", "train/seg_loss"])
+def test_a_term_or_held_out_loss_that_broke_beside_a_rising_score_is_a_note(tmp_path, column):
+    text = f"epoch,train_loss,{column},metrics/mAP50(B)\n" + "".join(
+        f"{i},{1 / i},nan,{i / 20}\n" for i in range(1, 13)
+    )
+    finding = Finite().judge(read(tmp_path, text, "a.csv"), {})
+    assert finding.status == "fail" and finding.on_fail == "notes"
+    sick = "epoch,train_loss,metrics/mAP50(B)\n" + "".join(f"{i},nan,{i / 20}\n" for i in range(1, 13))
+    assert Finite().judge(read(tmp_path, sick, "a.csv"), {}).on_fail is None

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veritrain.readers.numbers import parse_number
+from veritrain.readers.numbers import Number, parse_number
 from veritrain.readers.readings import Collector, Reading, rows_of
 
 
@@ -66,3 +67,27 @@ def test_memory_is_bounded_and_the_last_stays(count):
         collector.add(reading("0.5", line=line, name="loss"))
     kept = [one.line for one in collector.readings()]
     assert len(kept) <= 60 and kept[0] == 1 and kept[-1] == count and kept == sorted(kept)
+
+
+def column(values, name="auroc"):
+    found = [
+        Reading(line=i, raw=name, name=name, number=Number(value=value, half_ulp=5e-4), split="val", epoch=float(i))
+        for i, value in enumerate(values)
+    ]
+    return [row.value for row in rows_of(found, "a")[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "fractions"),
+    [
+        ("auroc", [0.55, 0.7, 0.8, 0.9, 0.93, 93.1], [0.55, 0.7, 0.8, 0.9, 0.93, 0.931]),
+        ("map", [0.1, 0.5, 1.2, 2.0, 3.0], [0.001, 0.005, 0.012, 0.02, 0.03]),
+        ("map", [0.1, 0.4, 0.9, 1.6], [0.001, 0.004, 0.009, 0.016]),
+        ("wer", [98.0, 40.0, 17.0], [0.98, 0.4, 0.17]),
+        ("wer", [1.8, 1.0, 0.4], [1.8, 1.0, 0.4]),
+        ("mcc", [-5.0, 20.0, 61.0], [-0.05, 0.2, 0.61]),
+        ("error_rate", [90.1, 89.9], [0.901, 0.899]),
+    ],
+)
+def test_which_numbers_are_percent(name, values, fractions):
+    assert column(values, name) == pytest.approx(fractions)

@@ -52,7 +52,8 @@ def test_a_change_carries_its_numbers():
         ("随机伪标签(10%异常)", 0.9),
         ("类别分布: 0=15, 1=9", 0.625),
         ("随机预测: ~50%", 0.5),
-        ("random baseline: 0.2", 0.8),
+        ("Majority class baseline: 71%", 0.71),
+        ("The data have 10% positive samples.", 0.9),
         ("prevalence: 0.03", 0.97),
     ],
 )
@@ -87,3 +88,25 @@ def test_ordinary_lines_carry_no_remark(text):
 def test_any_line_is_survived(text):
     list(statements_in(text))
     list(remarks_in(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10 classes; random baseline 0.1",
+        "Users gave 95% positive feedback in the pilot.",
+        "Augmentation keeps 10% positive patches per batch",
+        "AUROC random baseline 0.5",
+    ],
+)
+def test_what_tells_no_majority(text):
+    assert not [said for said in statements_in(text) if said.kind == "prevalence"]
+
+
+@pytest.mark.parametrize(("text", "count"), [("CIFAR-10, 10 classes", 10), ("router (12-way)", 12), ("共 8 个类别", 8)])
+def test_classes_in_words(text, count):
+    assert [said.values for said in statements_in(text) if said.kind == "classes_in_words"] == [{"classes": count}]
+
+
+def test_a_weighted_loss_is_noticed():
+    assert "weighted_loss" in [said.kind for said in statements_in("Training used BCE with pos_weight 9.")]

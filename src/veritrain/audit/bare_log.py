@@ -1,6 +1,6 @@
 """The bare-log rule: when numbers that somebody else left behind are clearly above the trivial level.
 
-Version 1, frozen in ``docs/bare_log_rule.md``; change it only together with that page and its version.
+Version 2, frozen in ``docs/bare_log_rule.md``; change it only together with that page and its version.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Literal
 from veritrain.audit.series import Series, held_out, series_of, summarised
 from veritrain.record import RunRecord, Statement
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MIN_EVALUATIONS = 3
 FLAT_EVALUATIONS = 5
 LONG_RUN = 10
 MIN_SAMPLES = 100
 Z = 1.96
+MOST_CLASSES, COARSEST = 20, 0.005
+"""1/C is told from another number only for few classes and at least two printed places."""
 
 Word = Literal["above", "open", "trivial"]
 
@@ -34,6 +36,7 @@ class Family:
         effect: the least gain over ``trivial`` that counts.
         never_left: below this for a whole long run, the metric has shown no learning.
         higher: larger is better.
+        two_sided: a score far on the wrong side of ``trivial`` depends on the input, or is another score by that name.
         bounded: the scale is known; without it, and without a trivial level, no gain can be called large.
     """
 
@@ -42,18 +45,19 @@ class Family:
     never_left: float | None = None
     higher: bool = True
     bounded: bool = True
+    two_sided: bool = False
 
 
 FAMILIES = {
-    "auroc": Family(trivial=0.5, effect=0.10, never_left=0.55),
+    "auroc": Family(trivial=0.5, effect=0.10, never_left=0.55, two_sided=True),
     "map": Family(trivial=0.0, effect=0.02, never_left=0.01),
     "map_50": Family(trivial=0.0, effect=0.05, never_left=0.02),
     "map_75": Family(trivial=0.0, effect=0.02, never_left=0.01),
-    "mcc": Family(trivial=0.0, effect=0.10, never_left=0.05),
-    "kappa": Family(trivial=0.0, effect=0.10, never_left=0.05),
+    "mcc": Family(trivial=0.0, effect=0.10, never_left=0.05, two_sided=True),
+    "kappa": Family(trivial=0.0, effect=0.10, never_left=0.05, two_sided=True),
     "r2": Family(trivial=0.0, effect=0.10, never_left=0.02),
-    "wer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False),
-    "cer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False),
+    "wer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False, two_sided=True),
+    "cer": Family(trivial=1.0, effect=0.10, never_left=0.95, higher=False, two_sided=True),
     "accuracy": Family(trivial=None, effect=0.10),
     "balanced_accuracy": Family(trivial=None, effect=0.10),
     "miou": Family(trivial=None, effect=0.10),
@@ -166,6 +170,8 @@ def _never_left(series: Series, family: Family, sign: float, *, completed: bool)
         return False
     trivial = family.trivial or 0.0
     best = _best(series, sign)
+    if family.two_sided and sign * (series.settled() - trivial) < -abs(family.never_left - trivial):
+        return False
     if sign * (best - family.never_left) < 0:
         return completed or not _rising(series, sign)
     pinned = sum(value == trivial for value in series.values[-LONG_RUN:])
@@ -226,14 +232,15 @@ def _constant_at_chance(series: Series) -> Reading | None:
     ):
         return None
     value = series.first
-    classes = round(1.0 / value) if value > 0 else 0
     close = max(series.points[0].half_ulp, 1e-4)
-    if value > 0.5 + close or (classes and abs(1.0 / classes - value) > close):
+    if not 0.5 / MOST_CLASSES < value <= 0.5 + close or close > COARSEST:
+        return None
+    classes = round(1.0 / value)
+    if classes > MOST_CLASSES or abs(1.0 / classes - value) > close:
         return None
     sentence = (
-        f"{series.place_name()} is {value:.4g} in all {len(series.points)} evaluations"
-        + (f", exactly 1/{classes}" if classes else "")
-        + ": what one constant answer scores"
+        f"{series.place_name()} is {value:.4g} in all {len(series.points)} evaluations, 1/{classes} as printed: "
+        "what one constant answer to that many equal classes scores"
     )
     return Reading(word="trivial", series=series, value=value, bound=value, sentence=sentence)
 
@@ -249,7 +256,9 @@ def answer_pair(series: Series) -> float | None:
 
 
 def confusions_of(record: RunRecord) -> list[Confusion]:
-    return [_confusion(statement) for statement in record.statements if statement.kind == "confusion"]
+    """The matrices of the model; one that the file announces as a baseline's is not."""
+    found = [one for one in record.statements if one.kind == "confusion" and not one.values.get("baseline")]
+    return [_confusion(statement) for statement in found]
 
 
 def _confusion(statement: Statement) -> Confusion:
@@ -269,8 +278,16 @@ def majority_of(record: RunRecord) -> float | None:
     found = [one.majority for one in confusions_of(record) if one.largest < one.n]
     if found:
         return max(found)
-    told = [s.values["majority"] for s in record.statements if s.kind == "prevalence" and "majority" in s.values]
-    return max(told) if told else None
+    told = [s.values for s in record.statements if s.kind == "prevalence" and "majority" in s.values]
+    if most_classes(record) > 2:
+        told = [values for values in told if "positive" not in values and "chance" not in values]
+    return max((values["majority"] for values in told), default=None)
+
+
+def most_classes(record: RunRecord) -> float:
+    """The largest number of classes that the file states, 0 when it states none."""
+    kinds = ("classes", "classes_in_words")
+    return max((s.values["classes"] for s in record.statements if s.kind in kinds), default=0.0)
 
 
 def constant_miou(record: RunRecord) -> float | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from veritrain.audit.bare_log import Confusion, confusions_of
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
 from veritrain.audit.loss import vanished
-from veritrain.audit.scores import beats_trivial, held_out_rows
+from veritrain.audit.scores import beats_trivial, held_out_rows, ranks_well
+from veritrain.readers.names import PERCENTABLE, SCORES
+from veritrain.readers.readings import PERCENT_ABOVE
 from veritrain.record import Evidence, Row, RunRecord, Statement
 
 CLAIMS = ("success", "converged", "improvement")
@@ -15,7 +19,20 @@ DIFFERENT_BY = 0.30
 """Two accuracies of the same model on held-out data do not differ by this much."""
 NEAR_LINES = 15
 HIGH_ACCURACY, LOW_F1 = 0.80, 0.10
+RARE_FOUND = 0.10
 PERCENT_OFF = 5.0
+SCALES = {
+    **dict.fromkeys(SCORES, (0.0, 1.0)),
+    "error_rate": (0.0, 1.0),
+    "mcc": (-1.0, 1.0),
+    "kappa": (-1.0, 1.0),
+    "r2": (-math.inf, 1.0),
+    "wer": (0.0, math.inf),
+    "cer": (0.0, math.inf),
+}
+"""What each score can be."""
+UNDEFINED = -1.0
+"""What detection tools print where a score has no sample."""
 
 
 def _said(record: RunRecord, *kinds: str) -> list[Statement]:
@@ -61,6 +78,8 @@ def _sold_a_vanished_loss(record: RunRecord) -> Finding | None:
     if found is None or not claims or held_out_rows(record):
         return None
     series, _ = found
+    if series.values[-1] != 0:
+        return None
     claim = next((one for one in claims if one.kind == "converged"), claims[0])
     estimates = _said(record, "estimate")
     guess = f"; its other scores are estimates (line {estimates[0].line})" if estimates else ""
@@ -130,24 +149,42 @@ def _misfits(row: Row, matrix: Confusion) -> bool:
 
 
 def _impossible(record: RunRecord) -> Finding | None:
-    bounded = ("accuracy", "auroc", "map", "map_50", "f1", "precision", "recall", "miou", "dice", "ap")
-    for row in record.rows:
-        if (
-            row.name not in bounded
-            or row.value is None
-            or row.half_ulp == 0
-            or (row.epoch is None and row.step is None)
-        ):
+    placed = [
+        row
+        for row in record.rows
+        if row.name in SCALES
+        and row.value is not None
+        and row.half_ulp > 0
+        and not (row.epoch is None and row.step is None)
+    ]
+    for row in placed:
+        low, high = SCALES[row.name]
+        value = row.value or 0.0
+        if value == UNDEFINED or (low <= value + 1e-9 and value <= high + max(1e-6, 2 * row.half_ulp)):
             continue
-        if row.value > 1 + max(1e-6, 2 * row.half_ulp) or row.value < -1e-9:
-            return failed(
-                f"{row.raw} is {row.value:.4g} on line {row.line}, outside of 0 to 1",
-                value=row.value,
-                bound=1.0,
-                evidence=_lines(row.file, [row.line]),
-                to_settle="test the metric on predictions whose score is known",
-            )
+        if value < low and _negated(row, placed):
+            continue
+        return failed(
+            f"{row.raw} is {value:.4g} on line {row.line}, outside of {_scale(low, high)}",
+            value=value,
+            bound=high if value > high else low,
+            evidence=_lines(row.file, [row.line]),
+            on_fail="unproves" if high < value <= PERCENT_ABOVE and row.name in PERCENTABLE else None,
+            to_settle="test the metric on predictions whose score is known, and print its unit",
+        )
     return None
+
+
+def _negated(row: Row, placed: Sequence[Row]) -> bool:
+    """A score that is printed as a loss, with its sign turned, is at or below 0 everywhere."""
+    same = [one.value or 0.0 for one in placed if (one.name, one.split) == (row.name, row.split)]
+    return max(same) <= 0
+
+
+def _scale(low: float, high: float) -> str:
+    if high == math.inf:
+        return f"what it can be (at least {low:g})"
+    return f"what it can be (at most {high:g})" if low == -math.inf else f"{low:g} to {high:g}"
 
 
 def _sold_estimates(record: RunRecord) -> Finding | None:
@@ -248,12 +285,22 @@ class AccuracyCarriesF1:
             )
             finding = _hollow(last) if best <= 2 * LOW_F1 else None
             if finding is not None:
-                return finding
+                lifted = ranks_well(record) or _finds_the_rare(record, last["accuracy"])
+                return replace(finding, on_fail="notes") if lifted else finding
         return (
             passed("F1 is not near 0 where accuracy is high")
             if ran
             else not_run("accuracy and F1 are not given together")
         )
+
+
+def _finds_the_rare(record: RunRecord, accuracy: Row) -> bool:
+    """An average precision clearly above the share of the rarer answer, which is its trivial level."""
+    rare = 1.0 - (accuracy.value or 0.0)
+    return any(
+        row.name in ("ap", "map", "map_50") and row.split != "train" and (row.value or 0.0) > rare + RARE_FOUND
+        for row in record.rows
+    )
 
 
 def _hollow(last: Mapping[str, Row]) -> Finding | None:

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from veritrain.audit.bare_log import most_classes
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
-from veritrain.audit.scores import beats_trivial
-from veritrain.audit.series import Series, loss_series
+from veritrain.audit.scores import beats_trivial, ranks_well
+from veritrain.audit.series import HELD_OUT, Series, loss_series
 from veritrain.record import Evidence, Row, RunRecord, Statement
 
 VANISHED_BELOW = 1e-4
@@ -40,7 +41,7 @@ class Finite:
             return _finite_run(record)
         if not record.rows:
             return not_run("no numbers were read")
-        broken = [row for row in record.rows if row.nonfinite and row.name.partition("/")[0] in ("loss", "best")]
+        broken = [row for row in record.rows if _breaks(row)]
         if not broken:
             undefined = [row for row in record.rows if row.nonfinite]
             if not undefined:
@@ -53,6 +54,23 @@ class Finite:
                 on_fail="notes",
             )
         return _judge_broken(record, broken)
+
+
+def _breaks(row: Row) -> bool:
+    """A loss that is not finite; an infinite best-so-far loss outside of every epoch is where a search starts."""
+    if not row.nonfinite or row.name.partition("/")[0] not in ("loss", "best"):
+        return False
+    starts = row.name.startswith("best/") and row.epoch is None and row.nonfinite != "nan"
+    return not starts
+
+
+def _beside_training(record: RunRecord, broken: Sequence[Row]) -> bool:
+    """Only held-out losses or terms broke, every total training loss is finite, and the held-out score is good."""
+    if any(row.split not in HELD_OUT and not row.name.startswith("loss/") for row in broken):
+        return False
+    training = [row for row in record.rows if row.split not in HELD_OUT and row.name.partition("/")[0] == "loss"]
+    totals = [row for row in training if row.name == "loss"] or training
+    return bool(totals) and not any(row.nonfinite for row in totals) and beats_trivial(record)
 
 
 def _finite_run(record: RunRecord) -> Finding:
@@ -75,6 +93,14 @@ def _finite_run(record: RunRecord) -> Finding:
 def _judge_broken(record: RunRecord, broken: Sequence[Row]) -> Finding:
     first = broken[0]
     said = f"{first.raw} is {first.nonfinite} on line {first.line}"
+    if _beside_training(record, broken):
+        return failed(
+            f"{said}; the training loss is finite and the held-out score is above the trivial level",
+            value=len(broken),
+            bound=0,
+            evidence=_cite(broken),
+            on_fail="notes",
+        )
     if _recovered(record, broken):
         return failed(
             f"{said}, but finite again afterwards", value=len(broken), bound=0, evidence=_cite(broken), on_fail="notes"
@@ -129,7 +155,7 @@ class LossNotVanished:
         return failed(
             f"{series.place_name()} is {_as_printed(series, zeros)} in {zeros} of {len(series.points)} "
             f"places up to the end: "
-            "nothing is left to learn from, and no held-out score shows that something was learned",
+            "less than a ten-thousandth of its largest, and no held-out score shows that something was learned",
             value=series.values[-1],
             bound=VANISHED_BELOW * abs(series.first),
             evidence=series.cite(series.points[-zeros], series.points[-1]),
@@ -157,7 +183,7 @@ def _as_printed(series: Series, zeros: int) -> str:
     return (
         f"printed as {point.value:g} (below {point.half_ulp:g})"
         if point.half_ulp and not point.value
-        else f"{point.value:g}"
+        else f"at most {max(one.value for one in series.points[-zeros:]):g}"
     )
 
 
@@ -174,7 +200,10 @@ class BeatsConstantLoss:
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
-        priors = [one for one in record.statements if one.kind in ("prevalence", "labels") and _two_classes(one)]
+        two = most_classes(record) <= 2
+        priors = [
+            one for one in record.statements if two and one.kind in ("prevalence", "labels") and _two_classes(one)
+        ]
         pairs = _loss_and_accuracy(record)
         if not priors or not pairs:
             return not_run("neither a prevalence of two classes nor a loss beside its accuracy is stated")
@@ -182,8 +211,14 @@ class BeatsConstantLoss:
             for loss, accuracies in pairs:
                 finding = _at_prior(prior, loss, accuracies)
                 if finding is not None:
-                    return replace(finding, on_fail="notes") if beats_trivial(record) else finding
+                    return replace(finding, on_fail="notes") if _lifted(record) else finding
         return passed("loss and accuracy are better than those of the stated prevalence")
+
+
+def _lifted(record: RunRecord) -> bool:
+    """A good score, or a loss that was weighted or smoothed: its value then is no cross-entropy of the labels."""
+    weighted = any(one.kind == "weighted_loss" for one in record.statements)
+    return weighted or ranks_well(record) or beats_trivial(record)
 
 
 def _two_classes(statement: Statement) -> bool:
@@ -219,8 +254,8 @@ def _at_prior(prior: Statement, loss: Row, accuracies: Sequence[Row]) -> Finding
         return None
     lines = [prior.line, best.line, loss.line]
     return failed(
-        f"accuracy is at most {best.value:.4f} (line {best.line}) where always giving the commoner of two "
-        f"answers scores "
+        f"accuracy is at most {best.value:.4f} (line {best.line}) where one constant answer to two classes "
+        f"scores "
         f"{majority:.4g} (stated on line {prior.line}), and the loss {value:.4g} (line {loss.line}) is "
         f"not below {entropy:.4f}, "
         "the cross-entropy of that constant answer",

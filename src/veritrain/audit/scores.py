@@ -40,7 +40,7 @@ class BeatsTrivial:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         if record.kind == "run":
             return _own_run(record)
-        matrix = None if _ranks_well(record) else _at_majority(confusions_of(record))
+        matrix = None if ranks_well(record) else _at_majority(confusions_of(record))
         return matrix if matrix is not None else _bare(record)
 
 
@@ -73,10 +73,11 @@ def _own_run(record: RunRecord) -> Finding:
     )
 
 
-def _ranks_well(record: RunRecord) -> bool:
+def ranks_well(record: RunRecord) -> bool:
     """A score of the ranking is clearly above chance: accuracy at one threshold then decides nothing."""
     return any(
-        row.name in ("auroc", "mcc", "kappa") and (row.value or 0.0) > _RANKS_ABOVE[row.name] for row in record.rows
+        row.name in _RANKS_ABOVE and row.split != "train" and (row.value or 0.0) > _RANKS_ABOVE[row.name]
+        for row in record.rows
     )
 
 
@@ -84,23 +85,26 @@ _RANKS_ABOVE = {"auroc": 0.6, "mcc": 0.1, "kappa": 0.1}
 
 
 def _at_majority(matrices: Sequence[Confusion]) -> Finding | None:
-    """Refuted by the file's own confusion matrix: enough samples, both classes, no better than one constant answer."""
-    for matrix in matrices:
-        if matrix.largest >= matrix.n or matrix.n < MIN_SAMPLES:
-            continue
-        upper = upper_share(matrix.correct, matrix.n)
-        if upper - matrix.majority < SMALL_EFFECT:
-            return failed(
-                f"its confusion matrix has {matrix.correct:g} of {matrix.n:g} right "
-                f"({matrix.accuracy:.4f}); always naming the "
-                f"largest class has {matrix.largest:g} ({matrix.majority:.4f}), and the upper 95 % bound "
-                f"is {upper:.4f}",
-                value=upper,
-                bound=matrix.majority + SMALL_EFFECT,
-                evidence=(Citation(file=matrix.file, line=matrix.line),),
-                to_settle="report the score per class and a threshold-free score (AUROC, AP) on held-out data",
-            )
-    return None
+    """Refuted by the file's own confusion matrices: enough samples, both classes, none beats one constant answer."""
+    judged = [one for one in matrices if one.largest < one.n and one.n >= MIN_SAMPLES]
+    if not judged or any(_above_majority(one) for one in judged):
+        return None
+    matrix = judged[-1]
+    upper = upper_share(matrix.correct, matrix.n)
+    return failed(
+        f"its confusion matrix has {matrix.correct:g} of {matrix.n:g} right "
+        f"({matrix.accuracy:.4f}); always naming the "
+        f"largest class has {matrix.largest:g} ({matrix.majority:.4f}), and the upper 95 % bound "
+        f"is {upper:.4f}",
+        value=upper,
+        bound=matrix.majority + SMALL_EFFECT,
+        evidence=(Citation(file=matrix.file, line=matrix.line),),
+        to_settle="report the score per class and a threshold-free score (AUROC, AP) on held-out data",
+    )
+
+
+def _above_majority(matrix: Confusion) -> bool:
+    return upper_share(matrix.correct, matrix.n) - matrix.majority >= SMALL_EFFECT
 
 
 def _bare(record: RunRecord) -> Finding:

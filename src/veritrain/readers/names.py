@@ -147,6 +147,10 @@ SCORES = frozenset(
     ]
 )
 """Names that live between 0 and 1 and are sometimes printed as percent."""
+PERCENTABLE = SCORES | {"error_rate", "mcc", "kappa"}
+"""Names whose number above 1 must be percent."""
+UNBOUNDED_RATES = frozenset(["wer", "cer"])
+"""Names that are sometimes percent, and can be above 1 without it."""
 
 EPOCH = frozenset(
     [

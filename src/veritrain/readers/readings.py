@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from veritrain.readers.names import SCORES
+from veritrain.readers.names import PERCENTABLE, SCORES, UNBOUNDED_RATES
 from veritrain.readers.numbers import Number
 from veritrain.record import Remark, Row
 
 PERCENT_ABOVE = 1.5
 """A score column whose largest number is above this was printed in percent."""
+FEW, NEAR = 0.2, 0.05
+"""So few percent numbers in a column of fractions, and so near to them, are the same score printed once more."""
 
 DETECTION = frozenset({"map", "map_50", "map_75"})
 """Detectors are scored on held-out images by every tool that prints these."""
@@ -118,18 +121,41 @@ def _with_runs(readings: Sequence[Reading]) -> tuple[list[Reading], list[tuple[i
 
 
 def _as_fractions(readings: Sequence[Reading]) -> list[Reading]:
-    """Percent becomes a fraction, per printed column: a column is in percent when one of its numbers must be."""
-    largest: dict[tuple[str, str | None], float] = defaultdict(float)
+    """Percent becomes a fraction, per printed column: a column is in percent when its numbers must be."""
+    columns: dict[tuple[str, str | None, str | None], list[float]] = defaultdict(list)
     for reading in readings:
         if reading.number.value is not None and not reading.number.percent:
-            key = (reading.name, reading.split)
-            largest[key] = max(largest[key], reading.number.value)
-    return [_as_fraction(reading, largest[(reading.name, reading.split)]) for reading in readings]
+            columns[_column(reading)].append(reading.number.value)
+    above = {key: _percent_above(key[0].partition("/")[0], values) for key, values in columns.items()}
+    return [_as_fraction(reading, above.get(_column(reading), math.inf)) for reading in readings]
 
 
-def _as_fraction(reading: Reading, largest: float) -> Reading:
-    base = reading.name.partition("/")[0]
-    if reading.number.percent or (base in SCORES and largest > PERCENT_ABOVE):
+def _column(reading: Reading) -> tuple[str, str | None, str | None]:
+    return reading.name, reading.split, reading.place
+
+
+def _percent_above(base: str, values: Sequence[float]) -> float:
+    """Above which number a column is in percent: infinity for a column of fractions, minus infinity for all of it."""
+    if base in UNBOUNDED_RATES:
+        return -math.inf if min(values) > PERCENT_ABOVE else math.inf
+    if base not in PERCENTABLE or max(values) <= PERCENT_ABOVE:
+        return math.inf
+    large = [value for value in values if value > PERCENT_ABOVE]
+    small = [value for value in values if value <= PERCENT_ABOVE]
+    few = len(large) <= max(1, FEW * len(values))
+    if few and small and max(small) <= 1 and all(_same_in_percent(value, small) for value in large):
+        return PERCENT_ABOVE
+    return -math.inf
+
+
+def _same_in_percent(value: float, fractions: Sequence[float]) -> bool:
+    """93.1 beside fractions that reach 0.931: the same score, printed once more in percent."""
+    return min(fractions) - NEAR <= value / 100.0 <= max(fractions) + NEAR and value / 100.0 >= max(fractions) / 2
+
+
+def _as_fraction(reading: Reading, above: float) -> Reading:
+    value = reading.number.value
+    if reading.number.percent or (value is not None and value > above):
         return replace(reading, number=reading.number.as_fraction())
     return reading
 

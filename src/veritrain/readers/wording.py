@@ -78,10 +78,13 @@ _TOTAL_EPOCHS = re.compile(
 )
 _CHANCE = re.compile(
     rf"(?i)(?:随机预测|隨機預測|随机猜测|随机基准|random (?:guess(?:ing)?|baseline|chance)|chance level|"
-    rf"majority (?:class )?baseline)\s*[:=(]?\s*~?\s*({NUMBER})\s*(%)?"
+    rf"(?P<majority>majority (?:class )?baseline))\s*[:=(]?\s*~?\s*(?P<share>{NUMBER})\s*(?P<percent>%)?"
 )
+_OF_RANKING = re.compile(r"(?i)AUC|ROC")
 _POSITIVE = re.compile(
-    rf"(?i)\(?\s*({NUMBER})\s*%\s*(?:的)?(?:为)?\s*(?:异常|異常|正样本|正樣本|阳性|anomal(?:y|ies|ous)|positives?\b)|"
+    rf"(?i)\(?\s*({NUMBER})\s*%\s*(?:的)?(?:为)?\s*(?:异常|異常|正样本|正樣本|阳性|anomal(?:y|ies|ous)|positives\b|"
+    rf"positive(?=\s*(?:$|[^\w\s]|and\b|samples?|examples?|class\b|labels?|cases?|instances?|images?|pixels?|"
+    rf"patients?|rows?|frames?|windows?)))|"
     rf"(?:异常率|異常率|正样本比例|positive (?:rate|share)|prevalence)\s*[:=]\s*({NUMBER})\s*(%)?"
 )
 _CLASS_COUNTS = re.compile(
@@ -92,6 +95,13 @@ _ARROW = re.compile(rf"({NUMBER})\s*(%)?\s*(?:→|->|=>|降至|降到|下降到|
 _PERCENT = re.compile(rf"([-+]?)({NUMBER})\s*%")
 _CLASSES = re.compile(
     r"(?i)\b(?:num_?classes|number of classes)\b\s*[:=|]\s*(\d+)|(?:类别数量?|類別數量?)\s*[:=|]\s*(\d+)"
+)
+_CLASSES_IN_WORDS = re.compile(
+    r"(?i)(?<![\d.,])(\d+)(?:[- ]way\b|[- ]class(?:es)?\b|\s*(?:个|個)?(?:类别|類別|分类|分類))"
+)
+_WEIGHTED_LOSS = re.compile(
+    r"(?i)pos_?weight|class[ _-]?weight|weighted[ _-]?(?:\w+[ _-])?(?:loss|bce|ce\b|cross)|label[ _-]?smooth|"
+    r"类别权重|類別權重|加权(?:损失|交叉)|加權(?:損失|交叉)|标签平滑|標籤平滑"
 )
 _WEIGHTS = re.compile(r"(?:权重|權重|weight)[^\n%]{0,12}[-+]\s*[\d,]+(?:\.\d+)?\s*%", re.IGNORECASE)
 
@@ -136,6 +146,8 @@ def statements_in(text: str) -> Iterator[Said]:
         yield Said(kind="no_overfitting")
     if _WEIGHTS.search(text):
         yield Said(kind="weights_changed")
+    if _WEIGHTED_LOSS.search(text):
+        yield Said(kind="weighted_loss")
     yield from _numbers_in(text)
 
 
@@ -150,12 +162,24 @@ def _numbers_in(text: str) -> Iterator[Said]:
     classes = _CLASSES.search(text)
     if classes:
         yield Said(kind="classes", values={"classes": float(classes[1] or classes[2])})
+    words = _CLASSES_IN_WORDS.search(text)
+    if words:
+        yield Said(kind="classes_in_words", values={"classes": float(words[1])})
     chance = _CHANCE.search(text)
-    if chance:
-        share = _share(chance[1], chance[2])
-        if share is not None:
-            yield Said(kind="prevalence", values={"majority": max(share, 1 - share), "chance": share})
+    if chance and not _OF_RANKING.search(text):
+        yield from _chance(chance)
     yield from _prevalence(text)
+
+
+def _chance(found: re.Match[str]) -> Iterator[Said]:
+    """A majority baseline is a majority; a chance level is one of two classes only when it is a half."""
+    share = _share(found["share"], found["percent"])
+    if share is None:
+        return
+    if found["majority"]:
+        yield Said(kind="prevalence", values={"majority": share})
+    elif share == 0.5:
+        yield Said(kind="prevalence", values={"majority": share, "chance": share})
 
 
 def _prevalence(text: str) -> Iterator[Said]:
