@@ -38,13 +38,18 @@ def main() -> int:
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         for row in pool.map(lambda job: judged_run(*job), jobs):
             rows.append(row)
+            write(rows)
             print(f"{row['variant']:<20} seed {row['seed']}  {row['verdict']:<10} {row['failures']}", flush=True)
+    print("\n" + table(rows))
+    return 0 if all(row["as_expected"] for row in rows) else 1
+
+
+def write(rows: list[dict[str, object]]) -> None:
+    """After every run, so that what an ended session computed is not lost."""
     out = ROOT / "results" / "driving_faults.json"
     out.parent.mkdir(exist_ok=True)
     content = {"made_data": True, "world": WORLD, "command": "make results", "runs": rows}
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print("\n" + table(rows))
-    return 0 if all(row["as_expected"] for row in rows) else 1
 
 
 def make_world(runs: Path) -> Path:
@@ -117,6 +122,8 @@ def table(rows: list[dict[str, object]]) -> str:
     for name in VARIANTS:
         own = [row for row in rows if row["variant"] == name]
         words = [str(row["verdict"]) for row in own]
+        if not own:
+            continue
         scores = sorted(float(str(row["frame_auroc"])) for row in own)
         counts = [str(words.count(word)) for word in ("shown", "plausible", "not_shown", "refuted")]
         good = sum(bool(row["as_expected"]) for row in own)
