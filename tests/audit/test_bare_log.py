@@ -177,3 +177,9 @@ def test_a_share_of_positives_is_no_majority_of_many_classes():
     said = told("prevalence", majority=0.9, positive=0.1)
     assert majority_of(record([0.5], statements=(said,))) == 0.9
     assert majority_of(record([0.5], statements=(said, told("classes_in_words", classes=8)))) is None
+
+
+@pytest.mark.parametrize("values", [[0.1, *[0.9] * 9], [0.3, 0.7, 0.7, 0.7], [1.0] * 10])
+def test_a_swap_of_constant_answers_and_a_perfect_start_are_open(values):
+    assert judge_series(series(values)).word == "open"
+    assert judge_series(series([0.31, 0.7, 0.9, 0.9, 0.91])).word == "above"

@@ -43,7 +43,6 @@ FALSE = {
     "              precision    recall  f1-score   support\naccuracy       0.977335  0.977335  0.977335     0.977335\n",
     "a matrix that does not fit": "Test evaluation report\nAccuracy: 0.9500\nConfusion Matrix:\n[[60 20]\n [10 30]]\n",
     "a negative accuracy": "epoch,train_loss,val_accuracy\n1,0.5,0.95\n2,0.4,-0.99\n3,0.3,0.94\n",
-    "r2 above one": "epoch,train_loss,val_r2\n1,0.5,0.95\n2,0.4,0.99\n3,0.3,1.14\n",
     "a negative word error rate": "epoch,train_loss,val_wer\n1,0.5,0.95\n2,0.4,0.5\n3,0.3,-0.2\n",
 }
 
@@ -115,7 +114,7 @@ def test_label_definition_deterministic_fails(tmp_path):
     assert finding.status == "fail" and finding.evidence[0].line == 8
 
 
-@pytest.mark.parametrize("name", ["val_accuracy", "val_specificity", "val_balanced_accuracy", "val_map_75"])
+@pytest.mark.parametrize("name", ["val_accuracy", "val_specificity", "val_balanced_accuracy", "val_map_75", "val_r2"])
 def test_a_score_just_above_one_may_be_percent_and_unproves(tmp_path, name):
     text = f"epoch,train_loss,{name}\n1,0.5,0.31\n2,0.4,0.72\n3,0.3,1.04\n"
     assert ClaimsSupported().judge(read(tmp_path, text, "a.csv"), {}).on_fail == "unproves"
@@ -138,3 +137,24 @@ def test_a_detector_that_ranks_well_may_have_a_low_f1(tmp_path, score):
         f"{i},0.2,0.97,0.0{i},0.{i + 4}1\n" for i in range(5)
     )
     assert AccuracyCarriesF1().judge(read(tmp_path, text, "a.csv"), {}).on_fail == "notes"
+
+
+def test_accuracies_under_different_headings_may_be_of_two_models(tmp_path):
+    table = "              precision    recall  f1-score   support\naccuracy       0.977335  0.977335  0.977335     0.977335\n"
+    text = f"# Report\n\n## Fine-tuned model\n\n{table}\n## Ablation\n\nTest accuracy: 0.5120 (linear probe)\n"
+    assert ClaimsSupported().judge(read(tmp_path, text), {}).on_fail == "unproves"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "title", "status", "on_fail"),
+    [
+        ("Test accuracy: 0.9312", "Confusion matrix (test set):", "fail", "refutes"),
+        ("Val accuracy: 0.9312", "Confusion matrix (test set):", "pass", None),
+        ("Accuracy: 0.9312", "Confusion matrix:", "fail", "unproves"),
+        ("Test accuracy: 0.9312\n\n## Another model", "Confusion matrix (test set):", "pass", None),
+    ],
+)
+def test_a_matrix_misfits_only_an_accuracy_of_its_own_split(tmp_path, accuracy, title, status, on_fail):
+    text = f"# Results of the classifier\n\n{accuracy}\n\n{title}\n\n[[450  50]\n [ 48 452]]\n"
+    finding = ClaimsSupported().judge(read(tmp_path, text), {})
+    assert (finding.status, finding.on_fail) == (status, on_fail)

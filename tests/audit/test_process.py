@@ -112,3 +112,37 @@ def test_finished_as_planned_passes(tmp_path):
 def test_finished_as_planned_fails(tmp_path):
     finding = FinishedAsPlanned().judge(read(tmp_path, EPOCHS.replace("/3", "/100")), {})
     assert finding.status == "fail" and FinishedAsPlanned.on_fail == "notes"
+
+
+UNPLANNED = EPOCHS.replace("/3", "")
+
+
+@pytest.mark.parametrize("epochs", [EPOCHS, UNPLANNED, EPOCHS.replace("val_acc", "train_acc")])
+def test_an_error_after_the_training_stopped_no_training(tmp_path, epochs):
+    finding = RanToTheEnd().judge(read(tmp_path, epochs + "Could not draw:\n" + TRACE + "Training finished\n"), {})
+    assert finding.on_fail == "notes" and "stopped" not in finding.sentence
+
+
+def test_numbers_after_a_crash_count_only_with_their_place_in_training(tmp_path):
+    text = "Training the model\n" + TRACE + "Training completed\nval accuracy: 0.95\n"
+    assert RanToTheEnd().judge(read(tmp_path, text), {}).on_fail == "refutes"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Note: the validation set is the same as the training set.",
+        "WARNING: no val split found, using train for validation",
+        "Validation is done on the training data.",
+        "val: ../train/images",
+        "验证集与训练集相同",
+        "注意:使用训练集作为验证集",
+    ],
+)
+def test_a_file_that_says_that_validation_is_training(tmp_path, said):
+    assert SplitsDiffer().judge(read(tmp_path, said + "\n" + EPOCHS), {}).status == "fail"
+
+
+@pytest.mark.parametrize("said", ["val: ../valid/images", "the validation set is not the same as the training set"])
+def test_a_file_that_says_the_splits_differ(tmp_path, said):
+    assert SplitsDiffer().judge(read(tmp_path, said + "\n" + EPOCHS), {}).status == "pass"

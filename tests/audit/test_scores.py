@@ -142,3 +142,26 @@ def test_no_late_overfit_fails(tmp_path):
     )
     finding = NoLateOverfit().judge(record, {})
     assert finding.status == "fail" and NoLateOverfit.on_fail == "notes"
+
+
+def test_the_best_of_several_matrices_decides(tmp_path):
+    constant, good = "Confusion matrix:\n[[900 0]\n [100 0]]\n", "Confusion matrix:\n[[880 20]\n [10 90]]\n"
+    assert BeatsTrivial().judge(log(tmp_path, "Model training, test results\n" + constant), {}).on_fail is None
+    assert (
+        BeatsTrivial().judge(log(tmp_path, "Model training, test results\n" + constant + good), {}).on_fail
+        == "unproves"
+    )
+    assert (
+        BeatsTrivial().judge(log(tmp_path, "# Model training\n\n## Majority baseline\n" + constant), {}).on_fail
+        == "unproves"
+    )
+
+
+def test_a_flat_score_beside_one_that_is_above_is_a_note(tmp_path):
+    text = "epoch,val_auroc,val_specificity\n" + "".join(f"{i},0.{60 + i},1.0\n" for i in range(12))
+    assert MetricMoves().judge(log(tmp_path, text), {}).on_fail == "notes"
+
+
+def test_an_unfilled_column_of_average_precision_is_left_out(tmp_path):
+    text = "epoch,metrics/mAP50(B),metrics/mAP75(B)\n" + "".join(f"{i},0.{30 + i},0.0\n" for i in range(12))
+    assert BeatsTrivial().judge(log(tmp_path, text), {}).status == "pass"

@@ -27,3 +27,8 @@ def test_other_violent_ends(line):
 )
 def test_ordinary_lines(line):
     assert crashes(line) == []
+
+
+def test_python_itself_says_that_an_error_was_ignored():
+    text = "Exception ignored in: <function X.__del__>\nTraceback (most recent call last):\n  x\nAssertionError: late\nTraceback (most recent call last):\n  y\nValueError: real\n"
+    assert crashes(text) == [(7, "ValueError: real")]

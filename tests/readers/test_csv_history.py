@@ -122,3 +122,24 @@ def test_tables_without_a_metric_are_refused(tmp_path, text):
 def test_a_real_file():
     record = read_artefact(CORPUS / "001_cots_64e.csv")
     assert record.kind == "csv_history" and len(record.rows) == 64 * 13
+
+
+def names(tmp_path, header):
+    text = header + "\n" + "".join(f"{i}," + ",".join(["0.5"] * header.count(",")) + "\n" for i in range(3))
+    return {row.name for row in read(tmp_path, text).rows}
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("epoch,loss,val_r,val_mse", {"loss", "mse"}),
+        ("epoch,loss,rec,kl", {"loss"}),
+        ("epoch,loss,P,R", {"loss", "precision", "recall"}),
+        ("epoch,loss,val_prec,val_rec", {"loss", "precision", "recall"}),
+        ("epoch,loss,val_recall", {"loss", "recall"}),
+        ("epoch,loss,val_R1,val_R2,val_RL", {"loss"}),
+        ("epoch,loss,val_r2", {"loss", "r2"}),
+    ],
+)
+def test_letters_mean_a_score_only_beside_their_partner(tmp_path, header, found):
+    assert names(tmp_path, header) == found

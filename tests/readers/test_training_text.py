@@ -1,8 +1,13 @@
 # ruff: noqa: E501 - planted lines are as long as the tools print them
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from veritrain.readers.lines import Line
 from veritrain.readers.recognise import read_artefact
-from veritrain.readers.training_text import speaks_of_training
+from veritrain.readers.training_text import TrainingText, speaks_of_training
 
 
 def read(tmp_path, text):
@@ -62,3 +67,47 @@ def test_numbers_after_the_banner_have_no_epoch(tmp_path):
 
 def test_two_words_make_a_training():
     assert speaks_of_training("Epoch 1 loss") and not speaks_of_training("the train to Berlin")
+
+
+def text_of(*lines):
+    text = TrainingText("a.md")
+    for number, line in enumerate(lines, 1):
+        text.feed(Line(number=number, said=line, text=line, indent=0))
+    return text.record(Path("a.md"), "report")
+
+
+def test_rouge_in_a_log_is_no_r2():
+    assert not text_of("Epoch 1/2 R1: 0.2000 R2: 0.0100 RL: 0.1500").rows
+
+
+@pytest.mark.parametrize(
+    "title", ["Hypothetical results", "Simulated training log", "Example output", "示例输出", "模拟结果"]
+)
+def test_numbers_below_a_heading_that_disowns_them_are_not_read(title):
+    assert not text_of(f"## {title}", "| epoch | val accuracy |", "|---|---|", "| 1 | 0.5 |").rows
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["epoch 1 | train loss 2.2 | val loss 2.3 | val acc 0.55", "輪次 1/20 train loss 2.2 val loss 2.3 val acc 0.55"],
+)
+def test_words_before_a_number_keep_their_split(line):
+    assert [(row.name, row.split, row.epoch) for row in text_of(line).rows] == [
+        ("loss", "train", 1.0),
+        ("loss", "val", 1.0),
+        ("accuracy", "val", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("above", "title", "baseline", "split"),
+    [
+        ("## Baseline (majority class)", "Confusion matrix:", 1.0, None),
+        ("## Our model", "Confusion matrix (test set):", 0.0, 2.0),
+        ("## Our model", "Confusion matrix of the dummy:", 1.0, None),
+    ],
+)
+def test_whose_matrix_it_is(above, title, baseline, split):
+    record = text_of(above, title, "[[900 0]", " [100 0]]")
+    (matrix,) = [one for one in record.statements if one.kind == "confusion"]
+    assert (matrix.values["baseline"], matrix.values.get("split")) == (baseline, split)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from veritrain.audit.series import Series, held_out, series_of, summarised
+from veritrain.readers.names import SPLITS
+from veritrain.readers.readings import DETECTION
 from veritrain.record import RunRecord, Statement
 
 RULE_VERSION = 2
@@ -21,6 +23,7 @@ FLAT_EVALUATIONS = 5
 LONG_RUN = 10
 MIN_SAMPLES = 100
 Z = 1.96
+PERFECT = 1.0
 MOST_CLASSES, COARSEST = 20, 0.005
 """1/C is told from another number only for few classes and at least two printed places."""
 
@@ -76,6 +79,7 @@ FAMILIES = {
 ERROR_SHARE = 1.0 / 3.0
 """A gain below ``effect`` counts too when it removes a third of the error and is at least LEAST_GAIN."""
 LEAST_GAIN = 0.02
+SWAPPED_WITHIN = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +103,7 @@ class Confusion:
     classes: int
     file: str
     line: int
+    split: str | None = None
 
     @property
     def accuracy(self) -> float:
@@ -116,7 +121,13 @@ def read_log(record: RunRecord) -> list[Reading]:
     main = [one for one in enough if "/" not in one.name] or enough
     told = {"accuracy": majority_of(record), "miou": constant_miou(record)}
     completed = epochs_done(record) >= LONG_RUN
-    return [judge_series(one, told.get(one.base), completed=completed) for one in main]
+    return _without_side_columns([judge_series(one, told.get(one.base), completed=completed) for one in main])
+
+
+def _without_side_columns(readings: list[Reading]) -> list[Reading]:
+    """Average precisions of one detector rise together: a column of zeros beside one that is above was not filled."""
+    above = any(one.word == "above" and one.series.base in DETECTION for one in readings)
+    return [one for one in readings if not (above and one.series.base in DETECTION and set(one.series.values) == {0.0})]
 
 
 def judge_series(series: Series, told: float | None = None, *, completed: bool = False) -> Reading:
@@ -130,12 +141,19 @@ def judge_series(series: Series, told: float | None = None, *, completed: bool =
     constant = _constant_at_chance(series)
     if constant is not None:
         return constant
+    if set(series.values) == {PERFECT} and family.higher and family.bounded:
+        return _saturated(series)
     trivial = told if family.trivial is None else family.trivial
     if trivial is None and series.base == "accuracy":
         trivial = answer_pair(series)
     if trivial is None:
         return _against_first(series, family)
     return _against_known(series, family, trivial, completed=completed)
+
+
+def _saturated(series: Series) -> Reading:
+    sentence = f"{series.place_name()} is perfect in all {len(series.points)} evaluations, from the first one on"
+    return Reading(word="open", series=series, value=PERFECT, bound=PERFECT, sentence=sentence)
 
 
 def _against_known(series: Series, family: Family, trivial: float, *, completed: bool) -> Reading:
@@ -219,7 +237,9 @@ def _one_jump_to_flat(series: Series) -> bool:
     """A majority predictor jumps once and then prints the same number for ever."""
     tail = series.values[len(series.values) // 2 :]
     flat = len(series.points) >= FLAT_EVALUATIONS and len(set(tail)) == 1 and tail[0] < 0.9
-    return flat and series.base == "accuracy"
+    after = set(series.values[1:])
+    swapped = len(after) == 1 and abs(series.first + max(after) - 1.0) < SWAPPED_WITHIN
+    return (flat or swapped) and series.base == "accuracy"
 
 
 def _constant_at_chance(series: Series) -> Reading | None:
@@ -270,6 +290,7 @@ def _confusion(statement: Statement) -> Confusion:
         classes=int(values["classes"]),
         file=statement.file,
         line=statement.line,
+        split=SPLITS[int(values["split"])] if "split" in values else None,
     )
 
 

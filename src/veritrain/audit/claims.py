@@ -111,10 +111,11 @@ def _two_accuracies(record: RunRecord) -> Finding | None:
     return failed(
         f"the {last.split} accuracy is {last.value:.4f} on line {last.line} and {reported[-1].value:.4f} "
         f"in the classification report "
-        f"on line {reported[-1].line}: they cannot both be this model on held-out data",
+        f"on line {reported[-1].line}: two evaluations of one model on held-out data do not differ by so much",
         value=gap,
         bound=DIFFERENT_BY,
         evidence=_lines(last.file, [last.line, reported[-1].line]),
+        on_fail="unproves" if _heading_between(record, last.line, reported[-1].line) else None,
         to_settle="evaluate the checkpoint once on the test split and print both from the same predictions",
     )
 
@@ -128,9 +129,12 @@ def _matrix_misfits(record: RunRecord) -> Finding | None:
             and row.split != "train"
             and row.value is not None
             and abs(row.line - matrix.line) <= NEAR_LINES
+            and (row.split is None or matrix.split is None or row.split == matrix.split)
+            and not _heading_between(record, row.line, matrix.line)
         ]
         if near and all(_misfits(row, matrix) for row in near):
             row = min(near, key=lambda one: abs(one.line - matrix.line))
+            effect: OnFail = "refutes" if row.split is not None and row.split == matrix.split else "unproves"
             return failed(
                 f"the confusion matrix on line {matrix.line} has {matrix.correct:g} of {matrix.n:g} right "
                 f"({matrix.accuracy:.4f}), but "
@@ -138,10 +142,16 @@ def _matrix_misfits(record: RunRecord) -> Finding | None:
                 value=row.value,
                 bound=round(matrix.accuracy, 6),
                 evidence=_lines(matrix.file, [matrix.line, row.line]),
-                on_fail="notes" if beats_trivial(record) else "refutes",
+                on_fail="notes" if beats_trivial(record) else effect,
                 to_settle="recompute both from the stored predictions",
             )
     return None
+
+
+def _heading_between(record: RunRecord, one: int, other: int) -> bool:
+    """Two numbers under different headings may be of two models."""
+    low, high = sorted((one, other))
+    return any(low < said.line < high for said in record.statements if said.kind == "heading")
 
 
 def _misfits(row: Row, matrix: Confusion) -> bool:
@@ -169,10 +179,14 @@ def _impossible(record: RunRecord) -> Finding | None:
             value=value,
             bound=high if value > high else low,
             evidence=_lines(row.file, [row.line]),
-            on_fail="unproves" if high < value <= PERCENT_ABOVE and row.name in PERCENTABLE else None,
+            on_fail="unproves" if value > high and _may_be_percent(row) else None,
             to_settle="test the metric on predictions whose score is known, and print its unit",
         )
     return None
+
+
+def _may_be_percent(row: Row) -> bool:
+    return row.name == "r2" or (row.name in PERCENTABLE and (row.value or 0.0) <= PERCENT_ABOVE)
 
 
 def _negated(row: Row, placed: Sequence[Row]) -> bool:

@@ -38,17 +38,20 @@ class RanToTheEnd:
         if not crashes:
             return passed("no crash is logged")
         crash = crashes[-1]
-        said = f"it stopped with '{crash.text[:120]}' on line {crash.line}"
-        after = [row for row in record.rows if row.line > crash.line]
+        said = f"'{crash.text[:120]}' is logged on line {crash.line}"
+        after = [
+            row for row in record.rows if row.line > crash.line and (row.epoch is not None or row.step is not None)
+        ]
+        scored = any(row.line < crash.line for row in held_out_rows(record)) or _said(record, "all_epochs")
         banners = [remark for remark in _said(record, "success_banner") if remark.line > crash.line]
-        if not after and banners:
+        if not after and not scored and banners:
             return failed(
                 f"{said}, and line {banners[0].line} says '{banners[0].text[:60]}' all the same",
                 evidence=_cite([crash, banners[0]]),
                 on_fail="refutes",
                 to_settle="run it again and keep the exit status",
             )
-        effect: OnFail = "notes" if after or held_out_rows(record) else "unproves"
+        effect: OnFail = "notes" if after or scored or held_out_rows(record) else "unproves"
         epochs = {row.epoch for row in record.rows if row.epoch is not None and row.name != "learning_rate"}
         where = "before any epoch was finished" if not epochs else f"in or after epoch {max(epochs):g}"
         return failed(
@@ -150,7 +153,7 @@ class SplitsDiffer:
         if not same:
             return passed("nothing says that validation reads the training data")
         return failed(
-            f"the validation loader is made right after the training split was loaded for it: '{same[0].text[:120]}'",
+            f"line {same[0].line} says that validation reads the training data: '{same[0].text[:120]}'",
             evidence=_cite(same),
             to_settle="print the sample ids of both splits and intersect them",
         )

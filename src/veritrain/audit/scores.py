@@ -234,8 +234,10 @@ class MetricMoves:
         if not flat:
             return passed("the held-out scores move")
         one = flat[0]
+        above = any(reading.word == "above" for reading in read_log(record))
         return failed(
             f"{one.place_name()} is {one.first:.6g} in all {len(one.points)} evaluations",
+            on_fail="notes" if above else None,
             value=one.first,
             bound=one.first,
             evidence=one.cite(),

@@ -20,9 +20,12 @@ class CrashFinder:
     def __init__(self) -> None:
         self.inside = False
         self._since = 0
+        self._ignored = 0
 
     def feed(self, number: int, text: str) -> str | None:
         """The error of a crash that ends on this line, else None."""
+        if "Exception ignored in" in text:
+            self._ignored = number
         if _START in text:
             self.inside, self._since = True, number
             return None
@@ -30,7 +33,9 @@ class CrashFinder:
             found = _ERROR.match(text)
             if found:
                 self.inside = False
-                return text.strip()[:300]
+                # Python says so itself: an error while an object is taken down stops nothing.
+                ignored = self._ignored and self._since - self._ignored in (0, 1)
+                return None if ignored else text.strip()[:300]
             # A traceback that was cut off: code lines are indented, anything else ends it.
             if text.strip() and not text.startswith((" ", "\t")) and number > self._since + 200:
                 self.inside = False

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from veritrain.errors import ArtefactError
 from veritrain.readers.decoding import head_of
-from veritrain.readers.names import Name, canonical, counter
+from veritrain.readers.names import Name, canonical, counter, is_rouge
 from veritrain.readers.numbers import parse_number
 from veritrain.readers.readings import Collector, Reading, rows_of
 from veritrain.record import Remark, RunRecord
@@ -146,13 +146,17 @@ def _remark_ragged(
 def columns_of(header: Sequence[str]) -> list[Column]:
     """What each column of a header is; the prefix ``metrics/`` of YOLO means validation."""
     columns = []
+    rouge = any(is_rouge(raw) for raw in header)
     for raw in header:
         text, run = raw, None
         export = _WANDB.match(raw)
         if export:
             text, run = ("", None) if export["side"] else (export["name"], export["run"])
         counts = counter(text)
-        columns.append(Column(raw=raw, counts=counts, metric=None if counts else canonical(text), run=run))
+        metric = None if counts else canonical(text)
+        if rouge and metric is not None and metric.name == "r2":
+            metric = None
+        columns.append(Column(raw=raw, counts=counts, metric=metric, run=run))
     return columns
 
 

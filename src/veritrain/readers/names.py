@@ -86,6 +86,7 @@ _DROPPED = frozenset(
         "指标",
     ]
 )
+SPLITS = ("train", "val", "test")
 _BEST = frozenset(["best", "最佳", "最高", "最好", "最优", "highest", "max", "最大", "最低", "lowest", "min", "peak"])
 _FIRST = frozenset(["initial", "初始", "start", "starting", "起始"])
 
@@ -160,6 +161,9 @@ EPOCH = frozenset(
         "epochno",
         "epochnum",
         "轮次",
+        "輪次",
+        "輪數",
+        "輪",
         "轮数",
         "epoch轮次",
         "轮",
@@ -170,7 +174,7 @@ EPOCH = frozenset(
     ]
 )
 RUN = frozenset(["fold", "kfold", "run", "runid", "seed", "trial", "model", "experiment", "member"])
-STEP = frozenset(["step", "iter", "iteration", "globalstep", "batch", "iterations", "steps", "步数", "step数"])
+STEP = frozenset(["step", "iter", "iteration", "globalstep", "batch", "iterations", "steps", "步数", "步數", "step数"])
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 _UNIT = re.compile(r"\((?:[A-Z]|%|[a-z]+)\)|\[%\]|%")
@@ -224,6 +228,11 @@ def counter(raw: str) -> str | None:
     if flat in STEP:
         return "step"
     return "run" if flat in RUN else None
+
+
+def is_rouge(raw: str) -> bool:
+    """``R1`` or ``RL``: beside them ``R2`` is ROUGE-2, not the coefficient of determination."""
+    return bool({"r1", "rl"} & set(_tokens(raw)))
 
 
 def split_word(text: str) -> str | None:

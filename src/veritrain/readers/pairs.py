@@ -14,7 +14,8 @@ _SEPARATOR = r"\s*(?:[:=]+|\bis\s*[:=]?|\bwas\b|\bof\b|达到了?|達到了?|为
 _VALUE = rf"(?P<about>[~≈<>+]?)\[?(?P<number>{NUMBER}|{NONFINITE})\]?(?P<percent>\s*%)?"
 _NAMED = re.compile(rf"(?P<name>{_NAME}){_SEPARATOR}{_VALUE}", re.IGNORECASE)
 _SPACED = re.compile(
-    rf"(?<![A-Za-z])(?P<name>(?:metrics/|best/|train/|val/)?(?:\w+_)?(?:Loss|Acc@?[15]?|Prec@[15]|"
+    rf"(?<![A-Za-z])(?P<name>(?:(?:train(?:ing)?|val(?:id(?:ation)?)?|test)[ ])?"
+    rf"(?:metrics/|best/|train/|val/)?(?:\w+_)?(?:Loss|Acc@?[15]?|Prec@[15]|"
     rf"Top-?[15]|AUC|mAP50(?:-95)?|F1|mIoU|"
     rf"precision|recall|accuracy|acc))\s+(?P<about>)(?P<number>\d*\.\d+(?:[eE][-+]?\d+)?|"
     rf"{NONFINITE})(?P<percent>\s*%)?",

@@ -9,7 +9,7 @@ from veritrain.readers.lines import Line
 from veritrain.readers.names import split_word
 
 _EPOCH = re.compile(
-    r"(?i)(?<![A-Za-z_])(?P<word>epoch|ep|轮次|第)\s*(?:\((?:train|val|test)\))?\s*(?:no\.?|number|num|"
+    r"(?i)(?<![A-Za-z_])(?P<word>epoch|ep|轮次|輪次|第)\s*(?:\((?:train|val|test)\))?\s*(?:no\.?|number|num|"
     r"#)?[\s:=\[(#|]*(?P<now>\d+(?:\.\d+)?)\s*\]?"
     r"(?:\s*(?:/|of|/\s*\[)\s*(?P<all>\d+))?\s*[\])]?(?P<wheel>\s*[轮輪])?"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -77,10 +78,23 @@ class Collector:
 
 def rows_of(readings: Sequence[Reading], file: str) -> tuple[tuple[Row, ...], tuple[Remark, ...]]:
     """Rows in canonical units, with run and split, and a remark for every restart of the epoch counter."""
-    counted, restarts = _with_runs(readings)
+    counted, restarts = _with_runs(_without_lonely_letters(readings))
     placed = _with_splits(_as_fractions(counted))
     remarks = tuple(Remark(file=file, line=line, kind="epoch_restart", text=text) for line, text in restarts)
     return tuple(_row(reading, file) for reading in placed), remarks
+
+
+_LETTER = re.compile(r"(?i)(?<![A-Za-z])(?:r|p|rec)\s*$")
+_PARTNER = {"recall": "precision", "precision": "recall"}
+
+
+def _without_lonely_letters(readings: Sequence[Reading]) -> Sequence[Reading]:
+    """``r``, ``p`` and ``rec`` are recall and precision only side by side; alone they mean a dozen other things."""
+    names = {reading.name for reading in readings}
+    lonely = {name for name, partner in _PARTNER.items() if name in names and partner not in names}
+    if not lonely:
+        return readings
+    return [reading for reading in readings if not (reading.name in lonely and _LETTER.search(reading.raw))]
 
 
 def _row(reading: Reading, file: str) -> Row:

@@ -10,7 +10,7 @@ from pathlib import Path
 from veritrain.readers.crashes import CrashFinder
 from veritrain.readers.lines import Line, lines_of
 from veritrain.readers.matrices import MatrixFinder, confusion_values
-from veritrain.readers.names import Name, canonical, counter, split_word
+from veritrain.readers.names import SPLITS, Name, canonical, counter, is_rouge, split_word
 from veritrain.readers.numbers import parse_number
 from veritrain.readers.pairs import Pair, pairs_in
 from veritrain.readers.places import Place, bar_head, head_of_line, header_split, leading_split
@@ -21,14 +21,19 @@ from veritrain.readers.wording import Said, remarks_in, statements_in
 from veritrain.record import Remark, RunRecord, Statement
 
 MOST_OF_A_KIND = 60
+MOST_HEADINGS = 1000
 _UNSPLIT = frozenset({"learning_rate", "grad_norm"})
 _FENCE = re.compile(r"^\s*```\s*(\w*)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*)")
 _CODE = frozenset({"python", "py", "cpp", "c", "diff", "javascript", "json"})
 _GUESS = re.compile(
     r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected|目标|目標|\btarget|建议|建議|future|"
-    r"next steps?|下一步|后续|後續"
+    r"next steps?|下一步|后续|後續|hypothetical|placeholder|illustrat|\bmock\b|"
+    r"(?:example|sample) (?:output|results?|log)|"
+    r"simulated (?:train\w*|log|results?|output|numbers|metrics|run)|示例|假设(?:结果|性能|数据)|"
+    r"模拟(?:结果|输出|日志|训练)|模擬(?:結果|輸出|日誌|訓練)"
 )
+_BASELINE = re.compile(r"(?i)baseline|majority|dummy|constant (?:answer|prediction)|多数类|多數類|基线|基線")
 _ESTIMATE = re.compile(r"(?i)预估|預估|预期|預期|estimated?\b|expected|projected")
 _TERM_STOP = re.compile(
     r"(?i)time|用时|\beta\b|speed|\blr\b|rate|mem|score|epoch|step|\bfps\b|grad|剩余|best|最佳|学习|"
@@ -70,6 +75,8 @@ class TrainingText:
         self._evaluations = 0
         self._loss_at: tuple[int, int, str | None] | None = None
         self._loaded: tuple[str, str] | None = None
+        self._title = self._matrix_title = ""
+        self._rouge = False
 
     def feed(self, line: Line) -> None:
         """Understand one line."""
@@ -99,6 +106,8 @@ class TrainingText:
     def _read(self, line: Line) -> None:
         heading = _HEADING.match(line.text) if self._fence is None else None
         if heading:
+            self._title = heading[2]
+            self._mark_heading(line, heading[2])
             self._open_section(heading[2], len(heading[1]))
         if self._fence is None or MarkdownTable.is_row(line.text):
             if MarkdownTable.is_row(line.text):
@@ -111,6 +120,11 @@ class TrainingText:
             return
         if not _CODE_LINE.match(line.text):
             self._take_pairs(line, is_heading=heading is not None)
+
+    def _mark_heading(self, line: Line, title: str) -> None:
+        self._told["heading"] += 1
+        if self._told["heading"] <= MOST_HEADINGS:
+            self._statements.append(Statement(file=self._file, line=line.number, kind="heading", text=title[:100]))
 
     def _open_section(self, title: str, level: int) -> None:
         """A heading sets the split, the epoch and whether numbers below are guesses; deeper headings inherit."""
@@ -189,6 +203,7 @@ class TrainingText:
         carried = bar_split or leading_split(line.text)
         for pair in pairs:
             name = pair.name
+            self._rouge = self._rouge or is_rouge(pair.raw)
             if name is None:
                 self._take_term(line, pair, carried, step)
                 continue
@@ -246,8 +261,14 @@ class TrainingText:
             self._place.leave()
 
     def _find_matrix(self, line: Line) -> None:
+        if re.search(r"[^\W\d_]{3}", line.text):
+            self._matrix_title = line.text
         for number, rows in self._matrices.feed(line.number, line.text):
             values = confusion_values(rows)
+            split = split_word(self._matrix_title) or self._place.split_for(line)
+            if split is not None:
+                values["split"] = float(SPLITS.index(split))
+            values["baseline"] = float(bool(_BASELINE.search(f"{self._title}\n{self._matrix_title}")))
             self._statements.append(
                 Statement(file=self._file, line=number, kind="confusion", text=str(rows), values=values)
             )
@@ -279,7 +300,8 @@ class TrainingText:
 
     def record(self, path: Path, kind: str) -> RunRecord:
         """Everything that was understood."""
-        rows, restarts = rows_of(self._collector.readings(), self._file)
+        readings = [one for one in self._collector.readings() if not (self._rouge and one.name == "r2")]
+        rows, restarts = rows_of(readings, self._file)
         remarks = sorted([*self._remarks, *restarts], key=lambda remark: remark.line)
         planned, last = self._place.planned, max((row.epoch for row in rows if row.epoch is not None), default=None)
         if planned is not None and (last is None or last + 1 < planned):
@@ -290,6 +312,9 @@ class TrainingText:
             )
             line = rows[-1].line if rows else 1
             remarks.append(Remark(file=self._file, line=line, kind="truncated", text=text))
+        elif planned is not None and rows:
+            text = f"all {planned:g} planned epochs are there"
+            remarks.append(Remark(file=self._file, line=rows[-1].line, kind="all_epochs", text=text))
         return RunRecord(path=path, kind=kind, rows=rows, statements=tuple(self._statements), remarks=tuple(remarks))
 
 

@@ -129,6 +129,16 @@ _REMARKS = (
             r"(?:val\w*|test\w*|验证\w*)\s*:\s*0it \["
         ),
     ),
+    (
+        "same_split",
+        re.compile(
+            r"(?i)\bval(?:idation)?(?: set| data| split)? (?:is |are )?(?:the )?same as (?:the )?train|"
+            r"\bus(?:e|es|ing) (?:the )?train(?:ing)?(?: set| data| split)? (?:for|as) (?:the )?val|"
+            r"\bvalidat\w+ (?:is |was )?(?:done |run |computed )?on (?:the )?train(?:ing)? (?:set|data|split)|"
+            r"^\s*val\s*:\s*\S*\btrain\b\S*\s*$|验证集与训练集相同|驗證集與訓練集相同|"
+            r"(?:使用|用)训练集作为验证集|(?:使用|用)訓練集作為驗證集"
+        ),
+    ),
     ("stopped_early", re.compile(r"(?i)early stopp|早停(?:机制)?触发|触发早停|KeyboardInterrupt|EarlyStopping")),
 )
 
