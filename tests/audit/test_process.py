@@ -135,6 +135,7 @@ def test_numbers_after_a_crash_count_only_with_their_place_in_training(tmp_path)
         "WARNING: no val split found, using train for validation",
         "Validation is done on the training data.",
         "val: ../train/images",
+        "The validation metrics were computed on the training images",
         "验证集与训练集相同",
         "注意:使用训练集作为验证集",
     ],

@@ -165,3 +165,12 @@ def test_a_flat_score_beside_one_that_is_above_is_a_note(tmp_path):
 def test_an_unfilled_column_of_average_precision_is_left_out(tmp_path):
     text = "epoch,metrics/mAP50(B),metrics/mAP75(B)\n" + "".join(f"{i},0.{30 + i},0.0\n" for i in range(12))
     assert BeatsTrivial().judge(log(tmp_path, text), {}).status == "pass"
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.0, "fail"), (0.001, "pass")])
+def test_a_held_out_score_that_copies_the_training_score_unproves(tmp_path, shift, status):
+    text = "epoch,accuracy,val_accuracy\n" + "".join(
+        f"{i},{0.3 + i / 17:.4f},{0.3 + i / 17 + shift * (i == 3):.4f}\n" for i in range(9)
+    )
+    finding = ValNotAboveTrain().judge(log(tmp_path, text), {})
+    assert (finding.status, finding.on_fail) == (status, "unproves" if status == "fail" else None)

@@ -55,6 +55,7 @@ def test_a_change_carries_its_numbers():
         ("Majority class baseline: 71%", 0.71),
         ("The data have 10% positive samples.", 0.9),
         ("prevalence: 0.03", 0.97),
+        ("90% of the samples belong to class A.", 0.9),
     ],
 )
 def test_prevalences(text, majority):
@@ -97,6 +98,8 @@ def test_any_line_is_survived(text):
         "Users gave 95% positive feedback in the pilot.",
         "Augmentation keeps 10% positive patches per batch",
         "AUROC random baseline 0.5",
+        "80% of the samples are used for training",
+        "5% of the images belong to the rarest class",
     ],
 )
 def test_what_tells_no_majority(text):

@@ -21,6 +21,8 @@ from veritrain.record import Evidence, Row, RunRecord
 
 SMALL_EFFECT = 0.02
 """A gain in accuracy that no one would train a network for."""
+FINE = 5e-4
+"""Scores printed to three places are not equal by chance in five evaluations."""
 
 _SCORE_AGAIN = "evaluate the checkpoint on held-out data at least 3 times and log the score beside its trivial level"
 
@@ -300,6 +302,15 @@ class ValNotAboveTrain:
         if not pairs:
             return not_run("no score is given for training and held-out data at the same places")
         for train, val in pairs:
+            if _copied(train, val):
+                return failed(
+                    f"{val.place_name()} equals the training score in all {len(val.points)} evaluations, as printed",
+                    value=0.0,
+                    bound=0.0,
+                    evidence=val.cite(),
+                    on_fail="unproves",
+                    to_settle="print the sample ids of both splits and intersect them",
+                )
             gaps = [b.value - a.value for a, b in zip(train.points, val.points, strict=False)]
             if len(gaps) >= 3 and min(gaps[:3]) > 0 and max(gaps) > 0.05:
                 worst = gaps.index(max(gaps))
@@ -312,6 +323,12 @@ class ValNotAboveTrain:
                     to_settle="score the training data in evaluation mode without augmentation",
                 )
         return passed("held-out scores are not far above training scores")
+
+
+def _copied(train: Series, val: Series) -> bool:
+    """The same finely printed numbers, all along and not one number for ever: the same measurement twice."""
+    fine = all(0 < point.half_ulp <= FINE for point in val.points)
+    return fine and len(set(val.values)) >= FLAT_EVALUATIONS and train.values == val.values
 
 
 def _train_and_val(record: RunRecord) -> list[tuple[Series, Series]]:

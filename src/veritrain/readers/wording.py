@@ -87,6 +87,10 @@ _POSITIVE = re.compile(
     rf"patients?|rows?|frames?|windows?)))|"
     rf"(?:异常率|異常率|正样本比例|positive (?:rate|share)|prevalence)\s*[:=]\s*({NUMBER})\s*(%)?"
 )
+_LARGEST = re.compile(
+    rf"(?i)({NUMBER})\s*% of (?:the |all )*(?:samples|images|examples|rows|cases|data) (?:belong to|are of|are in) "
+    r"(?:the |one |a )?(?:\w+ )?class\b"
+)
 _CLASS_COUNTS = re.compile(
     r"(?i)(?:类别分布|類別分佈|class (?:distribution|counts?)|label (?:distribution|counts?))\s*[:=]\s*(.+)"
 )
@@ -134,7 +138,8 @@ _REMARKS = (
         re.compile(
             r"(?i)\bval(?:idation)?(?: set| data| split)? (?:is |are )?(?:the )?same as (?:the )?train|"
             r"\bus(?:e|es|ing) (?:the )?train(?:ing)?(?: set| data| split)? (?:for|as) (?:the )?val|"
-            r"\bvalidat\w+ (?:is |was )?(?:done |run |computed )?on (?:the )?train(?:ing)? (?:set|data|split)|"
+            r"\bvalidat\w+ (?:metrics? |scores? )?(?:is |was |are |were )?(?:done |run |computed )?on (?:the )?"
+            r"train(?:ing)? (?:set|data|split|images|samples)|"
             r"^\s*val\s*:\s*\S*\btrain\b\S*\s*$|验证集与训练集相同|驗證集與訓練集相同|"
             r"(?:使用|用)训练集作为验证集|(?:使用|用)訓練集作為驗證集"
         ),
@@ -198,6 +203,10 @@ def _prevalence(text: str) -> Iterator[Said]:
         share = _share(positive[1], "%") if positive[1] else _share(positive[2], positive[3])
         if share is not None and 0 < share < 1:
             yield Said(kind="prevalence", values={"majority": max(share, 1 - share), "positive": share})
+    largest = _LARGEST.search(text)
+    share = _share(largest[1], "%") if largest else None
+    if share is not None and share >= 0.5:
+        yield Said(kind="prevalence", values={"majority": share})
     counts = _CLASS_COUNTS.search(text)
     if counts:
         numbers = [float(count) for count in _COUNTED.findall(counts[1])]
