@@ -92,7 +92,7 @@ def _card(
     licence, commercial = LICENCES[made]
     inventory = source.inventory()
     dropped = [
-        {"file": problem.file, "reason": problem.reason}
+        {"file": _below(problem.file, Path(recipe.data)), "reason": problem.reason}
         for problem in [*inventory.skipped_scenarios, *inventory.skipped_frames, *inventory.unlabelled]
     ]
     return {
@@ -107,6 +107,12 @@ def _card(
         "kinds": dict(Counter(key.kind for keys in chosen.values() for key in keys)),
         "dropped": dropped,
     }
+
+
+def _below(file: str, root: Path) -> str:
+    """The path inside the data set: where the data lie on this machine is nobody's business."""
+    path = Path(file).resolve()
+    return path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else path.name
 
 
 def _part_card(source: CachedFrames, keys: Sequence[FrameKey]) -> dict[str, Any]:
