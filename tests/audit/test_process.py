@@ -147,3 +147,10 @@ def test_a_file_that_says_that_validation_is_training(tmp_path, said):
 @pytest.mark.parametrize("said", ["val: ../valid/images", "the validation set is not the same as the training set"])
 def test_a_file_that_says_the_splits_differ(tmp_path, said):
     assert SplitsDiffer().judge(read(tmp_path, said + "\n" + EPOCHS), {}).status == "pass"
+
+
+def test_a_skipped_batch_before_a_good_training_is_a_note(tmp_path):
+    finding = ErrorsNotSwallowed().judge(
+        read(tmp_path, "Skipping batch 3: error reading image\nloss: 0\n" + EPOCHS), {}
+    )
+    assert finding.status == "fail" and finding.on_fail == "notes"

@@ -86,7 +86,7 @@ class ErrorsNotSwallowed:
                 value=len(errors),
                 bound=0,
                 evidence=(*_cite(errors[:2]), Citation(file=zeros[0].file, line=zeros[0].line)),
-                on_fail="refutes",
+                on_fail="notes" if beats_trivial(record) else "refutes",
                 to_settle="let the first error stop the run",
             )
         effect: OnFail = "notes" if beats_trivial(record) else "unproves"
