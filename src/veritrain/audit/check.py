@@ -82,3 +82,8 @@ def failed(sentence: str, **fields: Any) -> Finding:
 
 def not_run(reason: str, **fields: Any) -> Finding:
     return Finding(status="not_run", sentence=reason, **fields)
+
+
+def cite_evidence(record: RunRecord, probe: str) -> tuple[Citation, ...]:
+    """The file that holds what a probe found."""
+    return (Citation(file=str(record.path / "evidence" / f"{probe}.json")),)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.audit.check import Finding, OnFail, OnNotRun, cite_evidence, failed, not_run, passed
 from veritrain.record import Claim, Evidence, RunRecord
-
-
-def _cite(record: RunRecord, probe: str) -> tuple[Citation, ...]:
-    return (Citation(file=str(record.path / "evidence" / f"{probe}.json")),)
 
 
 def _better(a: float, b: float, claim: Claim) -> bool:
@@ -39,7 +35,7 @@ class BeatsPermutedLabels:
             f"p = {p:.2g} over {count} exchanges of labels between groups "
             f"(observed {found['observed']:.3f}, under exchange {found['null_mean']:.3f} on average)"
         )
-        cite = _cite(record, "between_group_permutation")
+        cite = cite_evidence(record, "between_group_permutation")
         if p <= self.level:
             return passed(f"The predictions fit their own labels: {told}", value=p, bound=self.level, evidence=cite)
         return failed(
@@ -76,7 +72,7 @@ class PermutedRetrainingFails:
             f"{metric} after {found['steps']} steps: true labels {true:.3f}, "
             f"permuted {', '.join(f'{value:.3f}' for value in permuted)}"
         )
-        cite = _cite(record, "permuted_label_retraining")
+        cite = cite_evidence(record, "permuted_label_retraining")
         if all(_better(true, value, record.claim) for value in permuted):
             return passed(
                 f"Permuted retrainings stay below the true one: {told}", value=permuted, bound=true, evidence=cite
@@ -112,10 +108,12 @@ class BeatsUntrained:
         if value is None or len(known) < self.least_networks:
             return not_run(f"fewer than {self.least_networks} untrained networks with a defined {metric}")
         best = max(known) if record.claim.higher_is_better else min(known)
-        cite = _cite(record, "reinitialised_networks")
+        cite = cite_evidence(record, "reinitialised_networks")
         told = f"{metric} {value:.3f}, best of {len(known)} untrained networks {best:.3f}"
         if _better(value, best, record.claim):
-            return passed(f"Training made the difference: {told}", value=value, bound=best, evidence=cite)
+            return passed(
+                f"The trained network scores above the untrained ones: {told}", value=value, bound=best, evidence=cite
+            )
         return failed(
             f"An untrained network scores as well: {told}",
             value=value,

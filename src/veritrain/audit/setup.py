@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
+from veritrain.audit.check import Finding, OnFail, OnNotRun, cite_evidence, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
-
-
-def _cite(record: RunRecord, probe: str) -> tuple[Citation, ...]:
-    return (Citation(file=str(record.path / "evidence" / f"{probe}.json")),)
 
 
 class LossReadsLabels:
@@ -27,7 +23,7 @@ class LossReadsLabels:
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         changes = evidence["loss_under_flipped_labels"].values["relative_change"]
-        cite = _cite(record, "loss_under_flipped_labels")
+        cite = cite_evidence(record, "loss_under_flipped_labels")
         if not changes or None in changes.values():
             return not_run("the loss under exchanged labels is undefined")
         blind = sorted(name for name, change in changes.items() if change < self.least)
@@ -65,7 +61,7 @@ class TrivialMinimiserNotReached:
         trained, constant = found["trained_total"], found["constant_total"]
         if trained is None or constant is None:
             return not_run("the loss of the trained network or of constants is undefined")
-        cite = _cite(record, "best_constant_loss")
+        cite = cite_evidence(record, "best_constant_loss")
         if trained >= constant:
             return failed(
                 f"Constant outputs reach a training loss of {constant:.4g}; the trained network's is {trained:.4g}",
@@ -102,7 +98,7 @@ class OneBatchOverfits:
         ratio = found["last_loss"] / found["first_loss"] if found["first_loss"] else None
         metric = record.claim.metric if record.claim else ""
         perfect = found["scores"].get(metric) == 1.0
-        cite = _cite(record, "one_batch_overfit")
+        cite = cite_evidence(record, "one_batch_overfit")
         losses = f"{found['first_loss']:.4g} to {found['last_loss']:.4g}"
         told = f"one batch's loss went from {losses} in {found['steps']} steps"
         if (ratio is not None and ratio <= self.share) or perfect:
@@ -134,7 +130,7 @@ class MetricUnitTested:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         metric = record.claim.metric if record.claim else ""
         found = evidence["metric_on_known_answers"].values.get(metric)
-        cite = _cite(record, "metric_on_known_answers")
+        cite = cite_evidence(record, "metric_on_known_answers")
         if found is None or None in (found[key] for key in self.answers):
             return not_run(f"no known answers for {metric}, or it is undefined on these labels")
         slack = self.standard_errors * found["random_standard_error"] + 1e-6
