@@ -40,6 +40,7 @@ def tiny_frame(name: str, group: str, *, anomalous: bool, seed: int) -> Frame:
         points=points,
         frame_label=int(anomalous),
         point_labels=point_labels,
+        point_ids=np.select([point_labels == 1, point_labels == 0], [29, 1], UNKNOWN).astype(np.int32),
         pixel_labels=pixel_labels,
         calibration=calibration(),
     )

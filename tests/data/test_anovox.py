@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veritrain.data.anovox import AnoVoxFormat, label_points
+from veritrain.data.anovox import AnoVoxFormat, ids_of_points
 from veritrain.data.anovox_index import index_scenario, scenario_folders
+from veritrain.data.anovox_labels import labels_from_ids
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import BrokenFileError, ConfigError, LayoutError
@@ -363,7 +364,16 @@ class TestBroken:
         assert caught.value.file == str(file)
 
 
+def label_points(points, labelled, radius):
+    return labels_from_ids(ids_of_points(points, labelled, radius))
+
+
 class TestPointLabels:
+    def test_a_return_takes_the_id_of_its_neighbour_even_an_ignored_one(self):
+        points = np.array([[0, 0, 0, 1], [5, 0, 0, 1], [10, 0, 0, 1]], dtype=np.float32)
+        labelled = np.array([[0.1, 0, 0, 114], [5.2, 0, 0, 32]])
+        assert ids_of_points(points, labelled, 0.5).tolist() == [114, 32, UNKNOWN]
+
     def test_the_nearest_labelled_point_within_the_radius_decides(self):
         points = np.array([[0, 0, 0, 1], [5, 0, 0, 1], [10, 0, 0, 1]], dtype=np.float32)
         labelled = np.array([[0.1, 0, 0, 30], [0.3, 0, 0, 1], [5.2, 0, 0, 1], [11, 0, 0, 30]])

@@ -7,6 +7,7 @@ from veritrain.data.anovox_labels import (
     ANOMALY_IDS,
     IGNORED_IDS,
     NAMES,
+    OBJECT_IDS,
     frame_label,
     labels_from_ids,
     read_anomaly,
@@ -27,6 +28,7 @@ def write(path, pairs):
 def test_the_official_ids():
     assert {29, 30, 31, 32, 33, 34, 100} == ANOMALY_IDS
     assert {112, 113, 114, 115, 116, 118, 119, 214} == IGNORED_IDS
+    assert {12, 14, 18, 20, 22} <= OBJECT_IDS and not OBJECT_IDS & (ANOMALY_IDS | IGNORED_IDS | {1, 3, 9, 24})
     assert (NAMES[24], NAMES[29], NAMES[34], NAMES[14]) == ("road_line", "home", "falling", "car")
 
 

@@ -33,7 +33,7 @@ def one(world: Path, pattern: str) -> Path:
 
 
 def assert_equal(one, other):
-    for name in ("image", "points", "point_labels", "pixel_labels"):
+    for name in ("image", "points", "point_labels", "point_ids", "pixel_labels"):
         a, b = getattr(one, name), getattr(other, name)
         np.testing.assert_array_equal(a, b)
         assert a.dtype == b.dtype

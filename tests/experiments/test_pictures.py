@@ -22,6 +22,7 @@ def frame():
         points=points,
         frame_label=1,
         point_labels=np.array([1, 0], np.int8),
+        point_ids=np.array([29, 1], np.int32),
         pixel_labels=labels,
         calibration=Calibration(intrinsics=np.eye(3), camera_from_lidar=np.eye(4)),
     )

@@ -26,7 +26,7 @@ from veritrain.data.sample import UNKNOWN, Calibration, Frame, FrameKey
 from veritrain.data.sensors import read_cloud, read_ids, read_rgb, read_voxels
 from veritrain.errors import BrokenFileError, DataError, LayoutError
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Part of every cache key: raise it when the same files would give other frames."""
 
 
@@ -125,6 +125,7 @@ class AnoVoxFormat:
         if number in scenario.anomaly:
             read_anomaly(scenario.anomaly[number])  # a damaged label file makes a broken frame, never a normal one
         point_ids = None if labelled is None else labelled[:, 3]
+        near = ids_of_points(points, labelled, self.options.point_radius)
         calibration = self._calibration(scenario, image.shape[:2])
         pixel_labels = np.full(image.shape[:2], UNKNOWN, np.int8) if pixel_ids is None else labels_from_ids(pixel_ids)
         image, pixel_labels = self._resized(image, pixel_labels)
@@ -135,7 +136,8 @@ class AnoVoxFormat:
             image=image,
             points=points,
             frame_label=frame_label(point_ids, pixel_ids, self.options.minimum_visible),
-            point_labels=label_points(points, labelled, self.options.point_radius),
+            point_labels=labels_from_ids(near),
+            point_ids=near,
             pixel_labels=pixel_labels,
             calibration=calibration,
         )
@@ -286,8 +288,10 @@ class AnoVoxFormat:
         return {name: (scenarios[name], frames[name]) for name in sorted(scenarios)}
 
 
-def label_points(points: NDArray[np.float32], labelled: NDArray[np.float64] | None, radius: float) -> NDArray[np.int8]:
-    """(N,) labels of LIDAR rows: that of the nearest labelled point within ``radius`` metres, else UNKNOWN.
+def ids_of_points(
+    points: NDArray[np.float32], labelled: NDArray[np.float64] | None, radius: float
+) -> NDArray[np.int32]:
+    """(N,) semantic ids of LIDAR rows: that of the nearest labelled point within ``radius`` metres, else UNKNOWN.
 
     Args:
         points: (N, 4) LIDAR.
@@ -295,10 +299,10 @@ def label_points(points: NDArray[np.float32], labelled: NDArray[np.float64] | No
         radius: metres.
     """
     if labelled is None or len(labelled) == 0:
-        return np.full(len(points), UNKNOWN, dtype=np.int8)
+        return np.full(len(points), UNKNOWN, dtype=np.int32)
     distance, nearest = cKDTree(labelled[:, :3]).query(points[:, :3], distance_upper_bound=radius)
-    ids = np.append(labelled[:, 3], -1)[nearest]
-    return np.where(np.isfinite(distance), labels_from_ids(ids), UNKNOWN).astype(np.int8)
+    ids = np.append(labelled[:, 3], UNKNOWN)[nearest]
+    return np.where(np.isfinite(distance), ids, UNKNOWN).astype(np.int32)
 
 
 def sensor_hash(image: NDArray[np.uint8], points: NDArray[np.float32]) -> str:

@@ -34,6 +34,9 @@ ANOMALY_IDS: frozenset[int] = frozenset({29, 30, 31, 32, 33, 34, 100})
 """Home, animal, nature, special, airplane, falling, and abnormal behaviour."""
 IGNORED_IDS: frozenset[int] = frozenset({112, 113, 114, 115, 116, 118, 119, 214})
 """Agents and the ego vehicle: not judged."""
+OBJECT_IDS: frozenset[int] = frozenset(range(12, 23))
+"""Ordinary objects: people, vehicles, bicycles, static and dynamic props, other. What an anomaly must be told from;
+ground, buildings, vegetation and street furniture are not among them."""
 
 STATIC_KEYS = ("frame_id", "scenario_id", "anomaly_id", "anomaly_type_id", "anomaly_is_alive")
 """Keys that an ANOMALY file of a static object must have."""

@@ -29,6 +29,7 @@ FIELDS = (
     "image",
     "points",
     "point_labels",
+    "point_ids",
     "pixel_labels",
     "intrinsics",
     "camera_from_lidar",
@@ -215,6 +216,7 @@ def _load(path: Path, key: FrameKey) -> Frame | None:
         points=values["points"],
         frame_label=int(values["frame_label"]),
         point_labels=values["point_labels"],
+        point_ids=values["point_ids"],
         pixel_labels=values["pixel_labels"],
         calibration=Calibration(intrinsics=values["intrinsics"], camera_from_lidar=values["camera_from_lidar"]),
     )
@@ -231,6 +233,7 @@ def _store(folder: Path, path: Path, frame: Frame) -> None:
                 image=frame.image,
                 points=frame.points,
                 point_labels=frame.point_labels,
+                point_ids=frame.point_ids,
                 pixel_labels=frame.pixel_labels,
                 intrinsics=frame.calibration.intrinsics,
                 camera_from_lidar=frame.calibration.camera_from_lidar,

@@ -14,7 +14,7 @@ from veritrain.data.sample import UNKNOWN, Frame
 
 Labels = Literal["given", "permuted", "redrawn"]
 
-RAGGED = ("point_cells", "point_labels")
+RAGGED = ("point_cells", "point_labels", "point_ids")
 """Keys whose length differs from frame to frame; collated to lists."""
 
 LABEL_KEYS = ("frame_label", "view_labels", "pixel_labels")
@@ -96,7 +96,11 @@ class FrameSet:
         return self._views[index, flip]
 
     def _points_of(self, frame: Frame) -> dict[str, NDArray[np.generic]]:
-        return {"point_cells": flat_cells(frame.points, self.views), "point_labels": frame.point_labels}
+        return {
+            "point_cells": flat_cells(frame.points, self.views),
+            "point_labels": frame.point_labels,
+            "point_ids": frame.point_ids,
+        }
 
     def _borrow(self, arrays: dict[str, Any], donor: int, flip: bool) -> None:
         """Another group's label sequence and maps; a cell without a return here stays unknown."""

@@ -56,6 +56,7 @@ def flipped(frame: Frame) -> Frame:
         points=points,
         frame_label=frame.frame_label,
         point_labels=frame.point_labels,
+        point_ids=frame.point_ids,
         pixel_labels=np.ascontiguousarray(frame.pixel_labels[:, ::-1]),
         calibration=Calibration(intrinsics=intrinsics, camera_from_lidar=extrinsics),
     )

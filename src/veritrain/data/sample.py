@@ -38,6 +38,8 @@ class Frame:
         points: (N, 4) float32 x, y, z in metres (right-handed LiDAR frame), intensity in [0, 1].
         frame_label: 1 anomalous, 0 normal, UNKNOWN.
         point_labels: (N,) int8 of 1, 0, UNKNOWN (ignored ids or no labelled return near by).
+        point_ids: (N,) int32 semantic id behind each point label, UNKNOWN where no labelled return is near by; for
+            evaluation (which returns lie on objects), never an input of a model.
         pixel_labels: (H, W) int8 of 1, 0, UNKNOWN.
         calibration: the sensors' geometry for ``image`` as given here.
     """
@@ -49,6 +51,7 @@ class Frame:
     points: NDArray[np.float32]
     frame_label: int
     point_labels: NDArray[np.int8]
+    point_ids: NDArray[np.int32]
     pixel_labels: NDArray[np.int8]
     calibration: Calibration
 

@@ -73,6 +73,7 @@ class AnomalyTask:
             "view_labels": batch["view_labels"].cpu().numpy(),
             "point_scores": np.concatenate([row[at] for row, at in zip(grid, cells, strict=True)]),
             "point_labels": np.concatenate([part.cpu().numpy() for part in batch["point_labels"]]).astype(np.int8),
+            "point_ids": np.concatenate([part.cpu().numpy() for part in batch["point_ids"]]).astype(np.int32),
             "point_counts": np.array([len(at) for at in cells]),
             "point_cells": np.concatenate(cells).astype(np.int32),
         }
