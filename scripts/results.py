@@ -102,6 +102,7 @@ def summary(folder: Path, name: str, seed: int) -> dict[str, object]:
         "baseline": auroc["baseline"],
         "point_ap": ap["value"],
         "training_seconds": round(fit["seconds"], 1),
+        "steps": max(line["step"] for line in lines if isinstance(line.get("step"), int)),
         "seconds": float((folder / "seconds.txt").read_text()) if (folder / "seconds.txt").is_file() else None,
     }
 
