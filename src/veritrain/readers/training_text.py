@@ -12,6 +12,7 @@ from veritrain.readers.lines import Line, lines_of
 from veritrain.readers.matrices import MatrixFinder, confusion_values
 from veritrain.readers.names import SPLITS, Name, canonical, counter, is_rouge, split_word
 from veritrain.readers.numbers import parse_number
+from veritrain.readers.own_log import spelled_out
 from veritrain.readers.pairs import Pair, pairs_in
 from veritrain.readers.places import Place, bar_head, head_of_line, header_split, leading_split
 from veritrain.readers.readings import Collector, Reading, rows_of
@@ -178,7 +179,7 @@ class TrainingText:
             self._add(line, cell.raw, name, cell, counted=cell.epoch is not None)
 
     def _take_pairs(self, line: Line, *, is_heading: bool) -> None:
-        text, bar = line.text, None
+        text, bar = spelled_out(line.text), None
         if line.bar:
             bar = bar_head(line.text)
             if bar is not None:
