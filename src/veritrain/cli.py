@@ -123,6 +123,7 @@ def _parser(command: str, text: str, example: str) -> ArgumentParser:
 
 def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
     """Parse, or say what was not understood and what was probably meant."""
+    files: list[Path] = []
     if "--config" in parser._option_string_actions:
         words, files = config.config_first(words)
         for file in files:
@@ -136,10 +137,13 @@ def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
         if unknown:
             word = unknown.group(1).split("=")[0]
             raise UsageError(f"unknown option '{word}'", found=word, fix=did_you_mean(word, known)) from error
+        stored = {key: value for file in files for key, value in config.read_mapping(file).items()}
+        meant = config.nearest_choice(parser, {**stored, **config.values_in(parser, words)})
+        help_shows = f"{parser.prog} --help shows the options and an example"
         raise UsageError(
             "the command line was not understood",
             found=" ".join(text.split()),
-            fix=f"{parser.prog} --help shows the options and an example",
+            fix=help_shows if meant is None else f"{meant} ({help_shows})",
         ) from error
 
 
@@ -156,23 +160,38 @@ def audit(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object (a list for several paths)")
     parser.add_argument("--fail-on", choices=("refuted", "not_shown", "plausible"), default="refuted")
     given = _parse(parser, words)
-    verdicts, unreadable = [], 0
+    verdicts: list[dict[str, Any]] = []
     for path in given.paths:
         try:
             verdicts.append(_verdict_of(Path(path)))
         except (ArtefactError, RecordError) as error:
-            unreadable += 1
+            verdicts.append(_unread(path, error))
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    judged = [verdict for verdict in verdicts if verdict["verdict"] is not None]
     if given.json:
-        content = verdicts[0] if len(given.paths) == 1 and verdicts else verdicts
+        content = verdicts[0] if len(verdicts) == 1 else verdicts
         print(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
     else:
-        for verdict in verdicts:
+        for verdict in judged:
             print_verdict(verdict, Console())
-    if unreadable:
+    if len(judged) < len(verdicts):
         return ArtefactError.exit_code
-    worst = min((ORDER.index(verdict["verdict"]) for verdict in verdicts), default=len(ORDER))
-    return int(worst <= ORDER.index(given.fail_on))
+    return int(min(ORDER.index(verdict["verdict"]) for verdict in judged) <= ORDER.index(given.fail_on))
+
+
+def _unread(path: str, error: VeritrainError) -> dict[str, Any]:
+    """What stands in the JSON for a path that cannot be read: no verdict, and why."""
+    from veritrain.audit.verdict import VERDICT_SCHEMA
+
+    told = {key: getattr(error, key) for key in ("message", "expected", "found", "fix", "file", "line")}
+    return {
+        "schema": VERDICT_SCHEMA,
+        "path": path,
+        "verdict": None,
+        "error": {"type": type(error).__name__, **told},
+        "findings": [],
+        "not_run": [],
+    }
 
 
 def _verdict_of(path: Path) -> dict[str, Any]:
@@ -187,7 +206,7 @@ def _verdict_of(path: Path) -> dict[str, Any]:
 
 def report(words: list[str]) -> int:
     """Write the report of a run (finished or not), or of somebody's artefact, judging it again."""
-    from veritrain.record import RunFolder
+    from veritrain.record import RunFolder, demand_run
     from veritrain.report.page import write_foreign_report
     from veritrain.report.publish import publish
 
@@ -196,7 +215,7 @@ def report(words: list[str]) -> int:
     parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--out", type=str, default="", help="for a file: where to write (FILE.report.html without it)")
     given = _parse(parser, words)
-    folder = RunFolder(given.path)
+    folder = demand_run(given.path) if Path(given.path).is_dir() else RunFolder(given.path)
     verdict = _verdict_of(folder.path)
     if folder.is_run():
         publish(folder, verdict, language=given.language)
@@ -209,14 +228,16 @@ def report(words: list[str]) -> int:
 
 def list_kind(words: list[str]) -> int:
     """List what there is: tasks, formats, worlds, models, probes, checks, readers."""
+    from veritrain.commands.listing import as_lines, rows_of
+
     parser = _parser("list", list_kind.__doc__ or "", "veritrain list checks --json")
     parser.add_argument("kind", type=str, help=", ".join(catalog.KINDS))
     parser.add_argument("--json", action="store_true")
     given = _parse(parser, words)
     if given.kind not in catalog.KINDS:
         raise UsageError(f"no kind '{given.kind}'", found=given.kind, fix=did_you_mean(given.kind, catalog.KINDS))
-    names = list(catalog.KINDS[given.kind])
-    print(json.dumps([{"name": name} for name in names]) if given.json else "\n".join(names))
+    rows = rows_of(given.kind)
+    print(json.dumps(rows, ensure_ascii=False, indent=1) if given.json else "\n".join(as_lines(rows)))
     return 0
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -45,14 +45,49 @@ def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None)
     try:
         made: R = instantiate(parser.parse_object({"recipe": dict(values)})).recipe
     except argparse.ArgumentError as error:
+        meant = nearest_choice(parser, {f"recipe.{key}": value for key, value in values.items()})
         raise ConfigError(
             "a value of the recipe is impossible",
             expected=f"what {recipe.__name__} says of each key",
             found=" ".join(str(error).split()),
-            fix="correct the value",
+            fix=meant or "correct the value",
             file=file,
         ) from error
     return made
+
+
+def nearest_choice(parser: ArgumentParser, values: Mapping[str, Any]) -> str | None:
+    """For the first value that is none of its option's choices: which was meant. None when there is no such value.
+
+    Args:
+        parser: whose options say what may be chosen.
+        values: destination of an option (``fusion``) to the value it was given.
+    """
+    for action in parser._actions:
+        choices, value = _choices_of(action), values.get(action.dest)
+        if choices and isinstance(value, str) and value not in choices:
+            return did_you_mean(value, choices)
+    return None
+
+
+def _choices_of(action: argparse.Action) -> list[str]:
+    """The words that an option takes; none where it takes any."""
+    if action.choices is not None:
+        return [str(choice) for choice in action.choices]
+    hint = getattr(action, "_typehint", None)
+    options = [hint] if get_origin(hint) is Literal else get_args(hint)
+    return [str(word) for option in options if get_origin(option) is Literal for word in get_args(option)]
+
+
+def values_in(parser: ArgumentParser, words: Sequence[str]) -> dict[str, str]:
+    """Destination to value, as the words of a command line give them: ``--fusion concat`` or ``--fusion=concat``."""
+    found: dict[str, str] = {}
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        option, sign, value = word.partition("=")
+        action = parser._option_string_actions.get(option)
+        if action is not None:
+            found[action.dest] = value if sign else after
+    return found
 
 
 def dump(recipe: Any, path: Path) -> None:

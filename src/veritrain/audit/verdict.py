@@ -256,7 +256,7 @@ def as_json(verdicts: Sequence[Verdict], path: Path | str) -> dict[str, Any]:
     """The headline's verdict in full, the other claims in a line each (the words of the interface)."""
     head = verdicts[0]
     ran = [item for item in head.judged if item.finding.status != "not_run"]
-    idle = [item.finding for item in head.judged if item.finding.status == "not_run"]
+    idle = [item for item in head.judged if item.finding.status == "not_run"]
     return {
         "schema": VERDICT_SCHEMA,
         "path": os.fspath(path),
@@ -271,7 +271,14 @@ def as_json(verdicts: Sequence[Verdict], path: Path | str) -> dict[str, Any]:
         ],
         "findings": [_finding_json(item) for item in ran],
         "not_run": [
-            {"id": item.id, "check": item.check, "reason": item.sentence, "to_settle": item.to_settle} for item in idle
+            {
+                "id": item.finding.id,
+                "check": item.finding.check,
+                "reason": item.finding.sentence,
+                "to_settle": item.finding.to_settle,
+                "required": item.required,
+            }
+            for item in idle
         ],
         "waived": [
             {"id": item.finding.id, "check": item.finding.check, "reason": item.finding.sentence}

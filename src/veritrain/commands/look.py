@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from veritrain import catalog
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
 from veritrain.errors import UsageError, did_you_mean
-from veritrain.record import RecordWriter, RunFolder, read_run, write_json
+from veritrain.record import RecordWriter, demand_run, read_run, write_json
 from veritrain.report.publish import publish
 from veritrain.report.terminal import print_verdict
 
@@ -27,9 +27,9 @@ def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--scores_only", action="store_true", help="no intervals, and nothing is written")
     given = parse(parser, words)
+    folder = demand_run(given.run)
     from veritrain.experiments import anomaly
 
-    folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
     if given.scores_only:
         print(json.dumps(anomaly.plain_scores(prepared, model), indent=1))
@@ -67,9 +67,9 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT without it")
     given = parse(parser, words)
+    folder = demand_run(given.run)
     from veritrain.experiments import anomaly, pictures
 
-    folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
     out = Path(given.out) if given.out else folder.predictions / given.split
     rows = pictures.predict_samples(
@@ -92,9 +92,9 @@ def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:
     for name in given.names:
         if name not in catalog.PROBES:
             raise UsageError(f"no probe '{name}'", found=name, fix=did_you_mean(name, catalog.PROBES))
+    folder = demand_run(given.run)
     from veritrain.experiments import anomaly
 
-    folder = RunFolder(given.run)
     prepared, model = anomaly.reopen(folder)
     predictions = anomaly.results_of(prepared, model)[1]
     with RecordWriter(folder) as writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
 from veritrain.errors import RecordError, UsageError
-from veritrain.record import RunFolder, read_run
+from veritrain.record import RunFolder, demand_run, discard_unstarted, missing_folders, read_run
 from veritrain.report.figures import draw_curves
 from veritrain.report.publish import publish
 from veritrain.report.terminal import print_verdict
@@ -32,7 +32,7 @@ def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
     )
     config.add_recipe(parser, recipe_class)
     parser.add_argument("--run", type=str, default="", help="the run's folder; without it, runs/TASK-N")
-    parser.add_argument("--quick", action="store_true", help=f"sets {QUICK[task]}")
+    parser.add_argument("--quick", action="store_true", help=f"a short training: sets {_in_words(QUICK[task])}")
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint of --run")
     parser.add_argument("--config", action="config", help="a recipe file")
     words, added = _added_epochs(words)
@@ -43,10 +43,14 @@ def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
     if added:
         if not given.resume:
             raise UsageError("--epochs +N extends a run", expected="--resume", found="a new run", fix="add --resume")
-        stored = config.load(recipe_class, RunFolder(given.run).recipe)
+        stored = config.load(recipe_class, demand_run(given.run).recipe)
         recipe = replace(recipe, epochs=stored.epochs + added)
+    made = missing_folders(Path(given.run or "runs"))
     folder = RunFolder(given.run) if given.run else RunFolder.next_free(Path("runs"), task)
-    return _go(task, recipe, folder, resume=given.resume)
+    try:
+        return _go(task, recipe, folder, resume=given.resume)
+    finally:
+        discard_unstarted(folder, made if given.run else [folder.path, *made])
 
 
 def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
@@ -59,6 +63,11 @@ def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
     if task not in RECIPES:
         raise RecordError("no task to go on with", expected=" or ".join(RECIPES), found=str(task), file=folder.record)
     return _go(task, config.load(RECIPES[task], folder.recipe), folder, resume=True)
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    """``epochs 8, control_steps 270``: option by option."""
+    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
 
 
 def _added_epochs(words: list[str]) -> tuple[list[str], int]:

@@ -27,7 +27,8 @@ class FrameSet:
         frames: in the order of the split.
         views: the grids of the range view and the image cells.
         labels: "given"; "permuted" (whole groups exchange their label sequences and maps, a control);
-            "redrawn" (new random labels at every read: the fault of report 001, kept to be caught).
+            "redrawn" (new random labels at every read: the fault of report 001, kept to be caught). In both a return
+            has the label that its cell got.
         label_seed: which permutation.
         augment: flip half of the samples left to right, by (seed, epoch, index).
     """
@@ -109,6 +110,7 @@ class FrameSet:
         for key in LABEL_KEYS:
             arrays[key] = given[key]
         arrays["view_labels"] = np.where(there, given["view_labels"], UNKNOWN).astype(np.int8)
+        arrays["point_labels"] = _of_cells(arrays)
 
     def _draw(self, arrays: dict[str, Any]) -> None:
         anomalous = self._redraw.random() < 0.1
@@ -116,6 +118,13 @@ class FrameSet:
         for key in ("view_labels", "pixel_labels"):
             drawn = anomalous & (self._redraw.random(arrays[key].shape) < 0.02)
             arrays[key] = np.where(arrays[key] == UNKNOWN, UNKNOWN, drawn).astype(np.int8)
+        arrays["point_labels"] = _of_cells(arrays)
+
+
+def _of_cells(arrays: Mapping[str, Any]) -> NDArray[np.int8]:
+    """(N,) the label of each return's cell: labels that were spoilt cell by cell are spoilt for single returns too."""
+    labels: NDArray[np.int8] = arrays["view_labels"].reshape(-1)[arrays["point_cells"]]
+    return labels
 
 
 class ExchangedInput:

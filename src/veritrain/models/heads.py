@@ -33,6 +33,10 @@ class FrameHead(nn.Module):
     The frame is anomalous because something in it is. The head therefore sees no pooled appearance, which a few
     dozen scenarios would let it memorise, but each view's mean of its k largest dense logits, joined by a smooth
     maximum (multiple-instance pooling; Pinheiro & Collobert 2015, equation 5) after a scale and shift per view.
+
+    A view without any cell (an empty sweep) is no evidence and is left out of the maximum: it can neither raise nor lower
+    the logit of the others. Without a cell in any view there is no maximum; the logit is then 0, an even chance, whatever
+    the weights are, and trains nothing.
     """
 
     k = 8
@@ -43,6 +47,11 @@ class FrameHead(nn.Module):
         self.shift = nn.Parameter(torch.zeros(views))
 
     def forward(self, dense: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Each view's (B, N) logits and (B, N) bool mask -> (B,)."""
+        """Each view's (B, N) logits and (B, N) bool mask -> (B,) finite logits."""
         strongest = torch.stack([top_mean(logits, mask, self.k) for logits, mask in dense], dim=1)
-        return torch.logsumexp(self.scale * strongest + self.shift, dim=1)
+        there = torch.stack([mask.any(1) for _, mask in dense], dim=1)
+        seen = there.any(1)
+        # Rows without any view keep their entries: the gradient of an empty logsumexp is not a number.
+        evidence = (self.scale * strongest + self.shift).masked_fill(~there & seen[:, None], -torch.inf)
+        joined = torch.logsumexp(evidence, dim=1)
+        return torch.where(seen, joined, torch.zeros_like(joined))

@@ -7,10 +7,10 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 :class:`RunRecord`, so that every check judges one type.
 """
 
-from veritrain.record.folder import RunFolder, finite_or_none, sha256_of, write_json
-from veritrain.record.reader import PLACED, read_evidence, read_run
+from veritrain.record.folder import RunFolder, finite_or_none, missing_folders, sha256_of, write_json
+from veritrain.record.reader import PLACED, demand_run, read_evidence, read_run
 from veritrain.record.rows import Claim, Evidence, Remark, Row, RunRecord, Statement
-from veritrain.record.writer import EVENTS, SCHEMA, RecordWriter, write_evidence
+from veritrain.record.writer import EVENTS, SCHEMA, RecordWriter, discard_unstarted, write_evidence
 
 __all__ = [
     "EVENTS",
@@ -24,7 +24,10 @@ __all__ = [
     "RunFolder",
     "RunRecord",
     "Statement",
+    "demand_run",
+    "discard_unstarted",
     "finite_or_none",
+    "missing_folders",
     "read_evidence",
     "read_run",
     "sha256_of",

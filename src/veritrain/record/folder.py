@@ -50,6 +50,11 @@ class RunFolder:
         return self.record.is_file()
 
 
+def missing_folders(path: Path) -> list[Path]:
+    """``path`` and the folders above it that do not exist, the deepest first."""
+    return [place for place in (path, *path.parents) if not place.exists()]
+
+
 def finite_or_none(value: float | None) -> float | None:
     """JSON has no NaN: what is not finite becomes None."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -19,21 +19,31 @@ NAMED = frozenset({"term", "metric"})
 """Events that are one number of one name."""
 
 
-def read_run(path: Path | str) -> RunRecord:
-    """Read a run folder.
+def demand_run(path: Path | str) -> RunFolder:
+    """The run folder at ``path``, however far its run came.
 
     Raises:
-        RecordError: no ``record.jsonl``, a line that is not JSON (other than a torn last one), another version.
+        RecordError: no ``record.jsonl`` in it, or no such folder.
     """
     folder = RunFolder(path)
     if not folder.is_run():
         raise RecordError(
             "not a run folder",
             expected="a folder with record.jsonl",
-            found="no such file",
+            found="a folder without it" if folder.path.is_dir() else "no such folder",
             fix="give the folder that `veritrain train --run` wrote",
             file=folder.path,
         )
+    return folder
+
+
+def read_run(path: Path | str) -> RunRecord:
+    """Read a run folder.
+
+    Raises:
+        RecordError: no ``record.jsonl``, a line that is not JSON (other than a torn last one), another version.
+    """
+    folder = demand_run(path)
     events, torn = _read_lines(folder.record)
     events = _superseded(events)
     start: Mapping[str, Any] = next((line for line in events if line["event"] == "start"), {})

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from veritrain.record.rows import Evidence
 
 SCHEMA = 1
 """Version of the record and of the files beside it."""
+
+LOCK = ".lock"
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 """Made once: ``json.dumps`` with options builds an encoder for every line."""
@@ -49,7 +51,7 @@ class RecordWriter:
         self.folder = folder
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder.path / ".lock").open("w")
+            self._lock = (folder.path / LOCK).open("w")
         except OSError as error:
             raise cannot_write(folder.path, error) from error
         try:
@@ -59,7 +61,7 @@ class RecordWriter:
             raise RunInUseError(
                 "the run is in use",
                 expected="no other process writing this folder",
-                found=f"a lock on {folder.path / '.lock'}",
+                found=f"a lock on {folder.path / LOCK}",
                 fix="wait for it to end, stop it, or choose another --run",
                 file=folder.path,
             ) from error
@@ -147,6 +149,30 @@ class RecordWriter:
             if error is None:
                 raise
             error.add_note(str(full))
+
+
+def discard_unstarted(folder: RunFolder, made: Sequence[Path]) -> None:
+    """Remove a run folder in which nothing began: its data could not be read, say. Anything else stays as it is.
+
+    Args:
+        folder: of the run; touched only if it is among ``made``, has no event and holds nothing but what a writer opens.
+        made: the folders that the failed command made, the deepest first; those that are empty then go too.
+    """
+    opened = [folder.record, folder.train_log, folder.metrics_csv, folder.path / LOCK]
+    if folder.path not in made or not folder.path.is_dir() or set(folder.path.iterdir()) - set(opened):
+        return
+    with (folder.path / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # somebody else began a run here in the meantime
+        if folder.record.exists() and folder.record.stat().st_size:
+            return
+        for file in opened:
+            file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for path in made:
+            path.rmdir()
 
 
 def _is_broken(value: Any) -> bool:

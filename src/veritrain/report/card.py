@@ -11,7 +11,7 @@ from typing import Any
 from veritrain.record import RunFolder, RunRecord, read_run
 from veritrain.report.language import say
 from veritrain.report.numbers import shown
-from veritrain.report.reasons import reasons_of, to_settle
+from veritrain.report.reasons import headline_of, open_checks, reasons_of, sentence_of, to_settle
 
 SPECIAL = re.compile(r"([\\`*<>|~&]|^[#+-]|(?<=\])\()")
 """What could start markup, a table cell or a link."""
@@ -53,16 +53,23 @@ def _verdict_part(verdict: Mapping[str, Any] | None) -> list[str]:
     if verdict is None:
         return [f"**{say('unjudged')}.** {say('unjudged_means')}", ""]
     word = verdict["verdict"]
-    lines = [f"**{say(word)}.** {plain(verdict['sentence'])}", "", f"> {say(f'{word}_means')}", ""]
+    lines = [f"**{headline_of(verdict)}.** {plain(sentence_of(verdict))}", "", f"> {say(f'{word}_means')}", ""]
     lines += [f"- `{one['check']}` {say(one['status'])}: {plain(one['sentence'])}" for one in reasons_of(verdict)]
     actions = to_settle(verdict)
     if actions:
         lines += ["", f"{say('settle')}:", "", *(f"- {plain(action)}" for action in actions)]
-    idle = [item["check"] for item in verdict.get("not_run", ())]
-    if idle:
-        lines += ["", f"Did not run ({len(idle)}): {', '.join(f'`{name}`' for name in idle)}."]
+    lines += _idle_part(verdict)
     waived = [f"`{one['check']}` ({plain(one['reason'])})" for one in verdict.get("waived", ())]
     return [*lines, "", *([f"Waived: {', '.join(waived)}.", ""] if waived else [])]
+
+
+def _idle_part(verdict: Mapping[str, Any]) -> list[str]:
+    """How many checks did not run, and those that matter by name."""
+    count, named = len(verdict.get("not_run", ())), [f"`{name}`" for name in open_checks(verdict)]
+    if not count:
+        return []
+    listed = f": {', '.join(named)}" if named else ""
+    return ["", f"Did not run ({count}){listed}" + (". The report lists all." if len(named) < count else ".")]
 
 
 def _made_part(record: RunRecord) -> list[str]:

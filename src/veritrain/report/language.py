@@ -116,6 +116,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_checks": ("No check has run yet.", "尚未运行任何检查。"),
     "not_run": ("Checks that did not run", "未运行的检查"),
     "did_not_run": ("did not run", "未运行"),
+    "see_all": ("--json names all", "用 --json 查看全部"),
     "not_run_means": (
         "A check that did not run never counts as passed.",
         "未运行的检查绝不算作通过。",

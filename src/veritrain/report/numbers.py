@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from veritrain.report.language import both
+from veritrain.report.reasons import sentence_of
 from veritrain.statistics.intervals import RELIABLE_GROUPS
 
 DECIMALS = 3
@@ -86,6 +87,10 @@ class Source:
         """The text at ``keys``, traceable."""
         value = self.value(*keys)
         return self._traced(keys, Markup.escape("" if value is None else str(value)))
+
+    def sentence(self, *keys: str | int) -> Markup:
+        """The sentence of the verdict or claim at ``keys`` without its word, traceable."""
+        return self._traced((*keys, "sentence"), Markup.escape(sentence_of(self.value(*keys))))
 
     def interval(self, *keys: str | int) -> Markup:
         """[low, high], each end traceable; undefined when an end is missing."""

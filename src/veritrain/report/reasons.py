@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from veritrain.report.language import Language, say
+
 MOST = 3
 EFFECTS = ("refutes", "unproves", "notes")
 STRONGEST = ("generalisation", "controls", "leakage", "scores", "modalities", "labels", "loss")
 """Subjects whose passed checks say most, the strongest first."""
 
 Found = Mapping[str, Any]
+
+
+def headline_of(verdict: Mapping[str, Any], language: Language = "en") -> str:
+    """The verdict's word; ``SHOWN`` says that it rests on one run."""
+    word = say(verdict["verdict"], language)
+    return f"{word} ({say('one_run', language)})" if verdict["verdict"] == "shown" and verdict.get("one_run") else word
+
+
+def sentence_of(judged: Mapping[str, Any]) -> str:
+    """The sentence of a verdict or of one claim, without the verdict's word: that stands before it already."""
+    sentence = str(judged.get("sentence", ""))
+    head, colon, rest = sentence.partition(":")
+    return rest.strip() if colon and head.split(" (")[0] == say(judged["verdict"]) else sentence
+
+
+def open_checks(verdict: Mapping[str, Any]) -> list[str]:
+    """Checks that did not run and are worth a look: required, or with an action that would settle something."""
+    idle = verdict.get("not_run", ())
+    return [str(item["check"]) for item in idle if item.get("required") or item.get("to_settle")]
 
 
 def sorted_findings(verdict: Mapping[str, Any]) -> list[Found]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from veritrain.report.language import Language, say
 from veritrain.report.numbers import shown
 from veritrain.report.quotes import Quotes
-from veritrain.report.reasons import sorted_findings, to_settle
+from veritrain.report.reasons import headline_of, open_checks, sentence_of, sorted_findings, to_settle
 
 COLOURS = {
     "shown": "bold green",
@@ -39,14 +39,14 @@ def print_verdict(verdict: Mapping[str, Any], console: Console | None = None, *,
     console = console or Console()
     _line(console, Text(plain(verdict.get("path", "")), "dim"))
     word = verdict["verdict"]
-    head = (f"{say(word, language)}  ", COLOURS.get(word, "bold"))
-    _line(console, Text.assemble(head, plain(_sentence(verdict))))
+    head = (f"{headline_of(verdict, language)}  ", COLOURS.get(word, "bold"))
+    _line(console, Text.assemble(head, plain(sentence_of(verdict))))
     quotes = Quotes(Path.cwd())
     for finding in sorted_findings(verdict):
         if finding["status"] != "pass":
             _print_finding(finding, console, quotes, language)
     _print_names(console, "pass", [f["check"] for f in verdict.get("findings", ()) if f["status"] == "pass"], language)
-    _print_names(console, "did_not_run", [item["check"] for item in verdict.get("not_run", ())], language)
+    _print_idle(console, verdict, language)
     for claim in verdict.get("claims", ())[1:]:
         _line(console, Text("  ").append(plain(claim["sentence"])))
     actions = to_settle(verdict)
@@ -59,13 +59,6 @@ def print_verdict(verdict: Mapping[str, Any], console: Console | None = None, *,
 def plain(text: object) -> str:
     """Text on one line, without control characters."""
     return CONTROL.sub("", str(text).replace("\n", " ").replace("\t", " "))
-
-
-def _sentence(verdict: Mapping[str, Any]) -> str:
-    """The sentence without the verdict's word, which stands before it already."""
-    sentence = str(verdict.get("sentence", ""))
-    head, colon, rest = sentence.partition(":")
-    return rest.strip() if colon and head.split(" (")[0] == say(verdict["verdict"]) else sentence
 
 
 def _line(console: Console, text: Text) -> None:
@@ -94,3 +87,16 @@ def _print_names(console: Console, key: str, names: list[str], language: Languag
     if names:
         listed = ", ".join(plain(name) for name in names)
         _line(console, Text(f"  {len(names)} {say(key, language)}: ", "dim").append(listed, "dim"))
+
+
+def _print_idle(console: Console, verdict: Mapping[str, Any], language: Language) -> None:
+    """How many checks did not run; by name only those that matter here, since a bare log leaves dozens idle."""
+    count, named = len(verdict.get("not_run", ())), [plain(name) for name in open_checks(verdict)]
+    if not count:
+        return
+    text = Text(f"  {count} {say('did_not_run', language)}", "dim")
+    if named:
+        text.append(": " + ", ".join(named), "dim")
+    if len(named) < count:
+        text.append(f" ({say('see_all', language)})", "dim")
+    _line(console, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from veritrain.metrics.histogram import scores_of_groups
 from veritrain.metrics.ranking import SortedScores
-from veritrain.statistics.intervals import group_bootstrap
+from veritrain.statistics.intervals import Interval, group_bootstrap
 from veritrain.tasks.task import Batch, Dataset, Predictions, Task
 
 RESAMPLES = 2000
 DENSE_BINS = 2048
 METRICS = ("auroc", "ap", "fpr95")
 HIGHER_IS_BETTER = {"auroc": True, "ap": True, "fpr95": False}
+CHANCE_AUROC = 0.5
 
 
 def batches_of(dataset: Dataset, batch_size: int) -> Iterator[Batch]:
@@ -146,12 +147,13 @@ def scores_with_intervals(
             name: GroupedScores(*level_of(one, level, group_of_sample), len(names), exact=level == "frame")
             for name, one in {"model": predictions, **baselines}.items()
         }
+        constant = {name for name, one in baselines.items() if _is_constant(level_of(one, level, group_of_sample)[0])}
         has_positive = np.bincount(of[labels == 1], minlength=len(names)) > 0
         for metric in METRICS:
             key = f"{level}_{metric}"
             up = HIGHER_IS_BETTER[metric]
             entry = {"value": plain[key], "chance": chance[key], "n": len(labels), "positives": int(labels.sum())}
-            out[key] = entry | _intervals(tables, against, key, metric, up, has_positive, seed)
+            out[key] = entry | _intervals(tables, against, key, metric, up, has_positive, constant, seed)
     return out
 
 
@@ -162,6 +164,7 @@ def _intervals(
     metric: str,
     up: bool,
     strata: NDArray[np.bool_],
+    constant: Collection[str],
     seed: int,
 ) -> dict[str, Any]:
     known = {name: value for name, scored in against.items() if (value := scored[key]) is not None}
@@ -171,9 +174,11 @@ def _intervals(
     own = group_bootstrap(
         groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=RESAMPLES
     )
-    gain = None
-    if best is not None:
-        gain = group_bootstrap(
+    gain: list[float | None] | None = None
+    if best is not None and metric == "auroc" and best in constant:
+        gain = _less_one_half(own)
+    elif best is not None:
+        difference = group_bootstrap(
             groups,
             lambda w: sign * (tables["model"].under(w, metric) - tables[best].under(w, metric)),
             strata=strata,
@@ -181,12 +186,26 @@ def _intervals(
             n_resamples=RESAMPLES,
             bounds=(-1.0, 1.0),
         )
+        gain = [difference.low, difference.high]
     return {
         "ci95": [own.low, own.high],
-        "gain_ci95": None if gain is None else [gain.low, gain.high],
+        "gain_ci95": gain,
         "groups": groups,
         "undefined_resamples": own.undefined,
         "reliable": own.reliable,
         "baseline": None if best is None else known[best],
         "baseline_name": best,
     }
+
+
+def _is_constant(scores: NDArray[Any]) -> bool:
+    return scores.size > 0 and bool((scores == scores[0]).all())
+
+
+def _less_one_half(auroc: Interval) -> list[float | None]:
+    """The interval of an AUROC's gain over one score for everything, whose AUROC is 1/2 in every resample.
+
+    The difference then has the spread of the AUROC alone and ends at -1/2 and 1/2, where one of two AUROCs that both move
+    may reach -1 and 1: the interval is that of the AUROC, moved.
+    """
+    return [None if end is None else end - CHANCE_AUROC for end in (auroc.low, auroc.high)]
