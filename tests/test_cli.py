@@ -57,7 +57,7 @@ def test_list_names_everything(kind, capsys):
     assert cli.main(["list", kind, "--json"]) == 0
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == list(catalog.KINDS[kind])
     assert cli.main(["list", kind]) == 0
-    assert capsys.readouterr().out.split() == list(catalog.KINDS[kind])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(catalog.KINDS[kind])
 
 
 @pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"data", "train"}))
@@ -89,6 +89,9 @@ def test_commands_of_two_words_explain_the_second(name, said, capsys):
         (["data", "make", "driven", "out"], "driving"),
         (["data", "make", "driving", "out", "--scenario", "3"], "--scenarios"),
         (["audit", "a.csv", "--fail_on", "plausible"], "--fail-on"),
+        (["audit", "a.csv", "--fail-on", "refute"], "refuted"),
+        (["train", "anomaly", "--data", "x", "--fusion", "atention"], "attention"),
+        (["train", "anomaly", "--data", "x", "--labels=permutted", "--fusion", "concat"], "permuted"),
     ],
 )
 def test_a_mistyped_word_names_the_nearest(words, meant, capsys):
@@ -307,7 +310,25 @@ def test_what_cannot_be_read_exits_2_and_hides_nothing(tmp_path, capsys):
         assert cli.main(["audit", str(path)]) == 2, path
         assert str(path) in said(capsys)
     done = veritrain("audit", tmp_path / "empty.csv", tmp_path / "run", refuted(tmp_path), "--json")
-    assert done.returncode == 2 and [one["verdict"] for one in json.loads(done.stdout)] == ["refuted"]
+    found = json.loads(done.stdout)
+    assert done.returncode == 2 and [one["verdict"] for one in found] == [None, None, "refuted"]
+    assert [Path(one["path"]).name for one in found] == ["empty.csv", "run", "refuted.csv"]
+    assert [one["error"]["type"] for one in found[:2]] == ["ArtefactError", "RecordError"]
+    assert all(one["error"]["message"] in done.stderr and one["error"]["fix"] for one in found[:2])
+
+
+def test_one_path_that_cannot_be_read_is_one_object(tmp_path, capsys):
+    assert cli.main(["audit", str(tmp_path / "missing.csv"), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] is None and found["path"].endswith("missing.csv") and found["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "probe", "report", "resume"])
+def test_a_folder_that_is_no_run_has_one_exit_code(name, tmp_path, capsys):
+    assert cli.main([name, str(tmp_path)]) == 66
+    text = said(capsys)
+    assert text.startswith(f"RecordError: {tmp_path}: not a run folder") and "do:" in text
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_terminal_says_the_verdict_and_what_would_settle_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -22,7 +23,9 @@ from veritrain.record import (
     RecordWriter,
     RunFolder,
     RunRecord,
+    discard_unstarted,
     finite_or_none,
+    missing_folders,
     read_run,
     sha256_of,
     write_evidence,
@@ -190,6 +193,50 @@ def test_a_killed_writer_leaves_no_lock_behind(folder):
     with RecordWriter(folder) as writer:
         writer.event("resume")
     assert [line["event"] for line in lines_of(folder)] == ["start", "resume"]
+
+
+def begun(path: Path, *, event: bool = False) -> tuple[RunFolder, list[Path]]:
+    """A run folder that a writer opened and closed, and the folders that were missing before."""
+    missing = missing_folders(path)
+    with RecordWriter(RunFolder(path)) as writer:
+        if event:
+            writer.event("start")
+    return RunFolder(path), missing
+
+
+def test_missing_folders_are_named_from_below(tmp_path):
+    assert missing_folders(tmp_path / "a" / "b") == [tmp_path / "a" / "b", tmp_path / "a"]
+    assert missing_folders(tmp_path) == []
+
+
+def test_a_run_in_which_nothing_began_leaves_nothing(tmp_path):
+    (tmp_path / "mine").mkdir()
+    discard_unstarted(*begun(tmp_path / "mine" / "a" / "b" / "run"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_a_neighbour_keeps_its_parent(tmp_path):
+    folder, missing = begun(tmp_path / "runs" / "r1")
+    (tmp_path / "runs" / "r2").mkdir()
+    discard_unstarted(folder, missing)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["r2", "runs"]
+
+
+@pytest.mark.parametrize("why", ["an event", "another file", "the folder was there", "somebody writes it now"])
+def test_whatever_may_be_somebody_s_stays(tmp_path, why):
+    folder, missing = begun(tmp_path / "run", event=why == "an event")
+    if why == "another file":
+        (folder.path / "notes.txt").write_text("mine")
+    missing = [] if why == "the folder was there" else missing
+    before = sorted(folder.path.iterdir())
+    with RecordWriter(folder) if why == "somebody writes it now" else contextlib.nullcontext():
+        discard_unstarted(folder, missing)
+    assert before and sorted(folder.path.iterdir()) == before
+
+
+def test_nothing_made_is_nothing_removed(tmp_path):
+    discard_unstarted(RunFolder(tmp_path / "run"), [tmp_path / "run"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_numbered_folders_are_never_given_twice(tmp_path):

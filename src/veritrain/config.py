@@ -82,7 +82,7 @@ def _choices_of(action: argparse.Action) -> list[str]:
 def values_in(parser: ArgumentParser, words: Sequence[str]) -> dict[str, str]:
     """Destination to value, as the words of a command line give them: ``--fusion concat`` or ``--fusion=concat``."""
     found: dict[str, str] = {}
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         option, sign, value = word.partition("=")
         action = parser._option_string_actions.get(option)
         if action is not None:

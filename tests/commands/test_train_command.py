@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from veritrain import catalog, cli, config
-from veritrain.record import RecordWriter, RunFolder, read_run
+from veritrain.record import RecordWriter, read_run
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.options import DrivingOptions
@@ -147,6 +147,22 @@ def test_a_missing_data_folder_is_a_data_error(tmp_path, capsys):
     assert train("--data", tmp_path / "nothing", "--run", tmp_path / "r") == 65
     text = capsys.readouterr().err
     assert str(tmp_path / "nothing") in text and "do:" in text
+    assert not list(tmp_path.iterdir()), "the run folder that was made for it goes again"
+
+
+def test_a_run_folder_with_a_made_up_name_goes_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert train("--data", "nothing") == 65
+    assert not list(tmp_path.iterdir()) and "nothing" in capsys.readouterr().err
+    (tmp_path / "runs").mkdir()
+    assert train("--data", "nothing") == 65
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"] and not list((tmp_path / "runs").iterdir())
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path, capsys):
+    (tmp_path / "r").mkdir()
+    assert train("--data", tmp_path / "nothing", "--run", tmp_path / "r") == 65
+    assert (tmp_path / "r").is_dir() and capsys.readouterr().err
 
 
 def test_a_split_of_one_class_is_refused_before_training(tmp_path, capsys):
@@ -154,7 +170,7 @@ def test_a_split_of_one_class_is_refused_before_training(tmp_path, capsys):
     DrivingWorld(options).write(tmp_path / "world")
     assert train("--data", tmp_path / "world", "--run", tmp_path / "r") == 65
     assert "SplitError" in capsys.readouterr().err
-    assert not RunFolder(tmp_path / "r").results.exists() and not list(tmp_path.glob("r/checkpoints/*"))
+    assert not (tmp_path / "r").exists()
 
 
 def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
@@ -166,12 +182,19 @@ def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
     ("words", "code", "said"),
     [
         (["resume"], 66, "not a run folder"),
-        (["train", "anomaly", "--data", "x", "--resume", "--epochs", "+1", "--run"], 64, "no such recipe"),
+        (["train", "anomaly", "--data", "x", "--resume", "--epochs", "+1", "--run"], 66, "not a run folder"),
     ],
 )
 def test_what_is_no_run_cannot_be_resumed(tmp_path, words, code, said, capsys):
     assert cli.main([*words, str(tmp_path / "nothing")]) == code
     assert said in capsys.readouterr().err and not (tmp_path / "nothing").exists()
+
+
+def test_quick_says_in_words_what_it_sets(capsys):
+    with pytest.raises(SystemExit):
+        train("--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "a short training: sets epochs 8, control_steps 270, max_seconds 42" in text and "{'epochs'" not in text
 
 
 def test_the_tasks_are_named_in_the_help(capsys):

@@ -107,12 +107,36 @@ def test_permuted_labels_come_whole_from_one_frame_and_sensors_stay():
     donor = exchanged_groups(given.frames, 2)
     for index in range(len(given)):
         own, spoilt, source = read(given, index), read(permuted, index), read(given, donor[index])
-        assert same(own, spoilt, [*SENSOR_KEYS, *RAGGED, "index"])
+        assert same(own, spoilt, [*SENSOR_KEYS, *(set(RAGGED) - {"point_labels"}), "index"])
         assert spoilt["frame_label"] == source["frame_label"]
         assert same(spoilt, source, ["pixel_labels"])
         there = own["view"][-1] > 0
         assert np.array_equal(spoilt["view_labels"][there], source["view_labels"][there])
         assert (spoilt["view_labels"][~there] == UNKNOWN).all()
+
+
+@pytest.mark.parametrize("labels", ["permuted", "redrawn"])
+def test_a_return_has_the_spoilt_label_of_its_cell(labels):
+    given, spoilt = tiny_set(), tiny_set(labels=labels, label_seed=2, augment=True)
+    changed = 0
+    for index in range(len(given)):
+        for epoch in range(4):
+            sample = read(spoilt, index, epoch)
+            expected = [sample["view_labels"].reshape(-1)[cell] for cell in sample["point_cells"]]
+            assert sample["point_labels"].tolist() == expected and sample["point_labels"].dtype == np.int8
+            changed += sample["point_labels"].tolist() != read(given, index)["point_labels"].tolist()
+        assert np.array_equal(read(given, index)["point_labels"], given.frames[index].point_labels)
+    assert changed
+
+
+def test_scores_against_spoilt_labels_are_not_those_against_true_ones():
+    """Scores that know every true label are perfect on the given set and say little on the permuted one."""
+    given, permuted = tiny_set(8, seed=3), tiny_set(8, seed=3, labels="permuted", label_seed=1)
+    truth, spoilt = (
+        np.concatenate([read(one, i)["point_labels"] for i in range(len(one))]) for one in (given, permuted)
+    )
+    known = (truth >= 0) & (spoilt >= 0)
+    assert (spoilt[known] == 1).any() and (truth[known & (spoilt == 1)] == 1).mean() < 0.5
 
 
 def test_permuting_leaves_the_first_set_as_it_was():

@@ -82,3 +82,56 @@ def test_scale_and_shift_are_trained():
     head = FrameHead(2)
     head([logits_and_mask(7), logits_and_mask(8)]).sum().backward()
     assert head.scale.grad.abs().min() > 0 and head.shift.grad.abs().min() > 0
+
+
+def plain_head(head, views):
+    """As the head was before it left empty views out."""
+    strongest = torch.stack([top_mean(logits, mask, head.k) for logits, mask in views], dim=1)
+    return torch.logsumexp(head.scale * strongest + head.shift, dim=1)
+
+
+def trained_head(views: int) -> FrameHead:
+    head = FrameHead(views)
+    with torch.no_grad():
+        head.scale.uniform_(0.5, 2, generator=torch.Generator().manual_seed(1))
+        head.shift.uniform_(-3, 3, generator=torch.Generator().manual_seed(2))
+    return head
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_frames_with_returns_get_the_same_bits_and_gradients(seed):
+    head = trained_head(2)
+    views = [logits_and_mask(seed), logits_and_mask(seed + 50)]
+    found, expected = head(views), plain_head(head, views)
+    assert torch.equal(found, expected)
+    wanted = torch.autograd.grad(expected.sum(), [head.scale, head.shift])
+    assert all(map(torch.equal, torch.autograd.grad(found.sum(), [head.scale, head.shift]), wanted))
+
+
+@pytest.mark.parametrize("shift", [-50.0, 0.0, 50.0])
+def test_a_view_without_a_cell_changes_nothing(shift):
+    head = trained_head(2)
+    logits, mask = logits_and_mask(9)
+    empty = torch.zeros_like(mask)
+    alone = FrameHead(1)
+    with torch.no_grad():
+        head.shift[1] = shift
+        alone.scale.copy_(head.scale[:1])
+        alone.shift.copy_(head.shift[:1])
+    torch.testing.assert_close(head([(logits, mask), (logits, empty)]), alone([(logits, mask)]))
+    some = empty.clone()
+    some[2] = True
+    mixed = head([(logits, mask), (logits, some)])
+    assert torch.equal(mixed[2], head([(logits, mask), (logits, torch.ones_like(mask))])[2]), "row by row"
+    torch.testing.assert_close(mixed[[0, 1, 3]], alone([(logits, mask)])[[0, 1, 3]])
+
+
+def test_without_any_cell_the_logit_is_0_and_trains_nothing():
+    head = trained_head(2)
+    logits = torch.randn(3, 12, requires_grad=True)
+    mask = torch.tensor([[False] * 12, [True] * 12, [False] * 12])
+    found = head([(logits, mask), (logits, mask)])
+    assert found[0] == found[2] == 0 and found[1] != 0
+    found[[0, 2]].sum().backward()
+    for gradient in (logits.grad, head.scale.grad, head.shift.grad):
+        assert torch.equal(gradient, torch.zeros_like(gradient))

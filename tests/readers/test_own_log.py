@@ -45,7 +45,10 @@ def test_each_number_has_its_name_split_and_place(tmp_path):
 
 @pytest.mark.parametrize(
     ("scores", "word"),
-    [([0.5 + 0.04 * epoch for epoch in range(12)], "plausible"), ([0.5 + 0.003 * (e % 3) for e in range(12)], "refuted")],
+    [
+        ([0.5 + 0.04 * epoch for epoch in range(12)], "plausible"),
+        ([0.5 + 0.003 * (e % 3) for e in range(12)], "refuted"),
+    ],
 )
 def test_a_log_of_ours_is_judged_like_anybody_s(tmp_path, scores, word):
     assert judge(read_artefact(written(tmp_path / "train.log", scores))).word == word

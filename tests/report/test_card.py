@@ -6,7 +6,7 @@ from veritrain.report.card import plain, write_card
 def test_the_card_opens_with_the_verdict(run):
     text = write_card(run).read_text(encoding="utf-8")
     assert text.splitlines()[0] == "# demo-run"
-    assert text.splitlines()[2].startswith("**SHOWN.** SHOWN (one run): frame_auroc on test = 0.877")
+    assert text.splitlines()[2].startswith("**SHOWN (one run).** frame_auroc on test = 0.877")
     assert "**Made data.**" in text
     assert "| frame_auroc | 0.877 | [0.801, 0.934] | 0.500 | 0.561 | 288 | 24 |" in text
     assert "| point_fpr95 | undefined | undefined |" in text

@@ -50,4 +50,6 @@ def test_numbers_say_where_they_come_from():
     assert 'lang="en">undefined' in str(source.interval("m", "ci"))
     assert 'lang="en">undefined' in str(source.number("m", "absent"))
     assert "[" in str(Source("r", {"ci": [0.1, 0.2]}).interval("ci"))
+    said = Source("v", {"a": {"verdict": "refuted", "sentence": "REFUTED: <b> is so."}}).sentence("a")
+    assert str(said) == '<span class="num" data-source="v#/a/sentence">&lt;b&gt; is so.</span>'
     assert str(Source("r", {"s": "<b>"}).words("s")).endswith("&lt;b&gt;</span>")

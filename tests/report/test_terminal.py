@@ -39,7 +39,22 @@ def test_it_says_the_word_the_reason_the_line_and_what_settles_it(tmp_path):
     assert "train.log:2  " in text and "epoch 2 loss -0.2" in text
     assert "-> log the unreduced loss" in text
     assert "1 passed: rows_complete" in text and "a very long sentence" not in text
-    assert "2 did not run: beats_trivial, b_b" in text
+    assert "  2 did not run (--json names all)\n" in text
+
+
+def test_of_the_idle_checks_only_those_that_matter_are_named(tmp_path):
+    idle = [{"id": f"X{n}", "check": f"idle_{n}", "to_settle": "", "required": False} for n in range(40)]
+    idle[7]["to_settle"], idle[9]["required"] = "train again", True
+    text = printed(sample(tmp_path, not_run=idle), width=400)
+    assert "  40 did not run: idle_7, idle_9 (--json names all)\n" in text
+    assert "  2 did not run: idle_7, idle_9\n" in printed(sample(tmp_path, not_run=[idle[7], idle[9]]), width=400)
+    assert "did not run" not in printed(sample(tmp_path, not_run=[]))
+
+
+def test_shown_rests_on_one_run_and_says_the_word_once(tmp_path):
+    shown = sample(tmp_path, verdict="shown", sentence="SHOWN (one run): auroc. All ran.", one_run=True, findings=[])
+    text = printed(shown, width=200)
+    assert "SHOWN (one run)  auroc. All ran." in text and text.count("SHOWN") == 1
 
 
 def test_a_pipe_gets_whole_plain_lines(tmp_path):

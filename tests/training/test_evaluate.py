@@ -156,6 +156,22 @@ def test_a_gain_is_positive_when_it_is_better_in_either_direction(evaluated):
     assert all(entry["gain_ci95"][0] > 0 for entry in found.values())
 
 
+def test_a_gain_over_one_score_for_everything_is_the_auroc_less_one_half(evaluated):
+    predictions, groups = evaluated
+    task = tiny_task()
+    nearly = dict(predictions)
+    for level in ("frame", "point", "pixel"):
+        known = predictions[f"{level}_labels"] == 1
+        nearly[f"{level}_scores"] = (0.05 * predictions[f"{level}_scores"] + known).astype(np.float32)
+    nearly["frame_scores"][np.flatnonzero(predictions["frame_labels"] == 1)[0]] = 0.0
+    found = scores_with_intervals(task, nearly, {"prior": constant_like(predictions)}, groups)
+    for level in ("frame", "point", "pixel"):
+        entry = found[f"{level}_auroc"]
+        assert entry["gain_ci95"] == [end - 0.5 for end in entry["ci95"]] and entry["gain_ci95"][1] <= 0.5
+    other = scores_with_intervals(task, nearly, {"half": predictions}, groups)["frame_auroc"]
+    assert other["gain_ci95"] != [end - 0.5 for end in other["ci95"]], "only where the baseline cannot move"
+
+
 def test_the_baseline_itself_gains_nothing(evaluated):
     predictions, groups = evaluated
     found = scores_with_intervals(tiny_task(), predictions, {"itself": predictions}, groups)

@@ -67,7 +67,9 @@ def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
 
 def _in_words(values: Mapping[str, Any]) -> str:
     """``epochs 8, control_steps 270``: option by option."""
-    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
+    )
 
 
 def _added_epochs(words: list[str]) -> tuple[list[str], int]:

@@ -34,9 +34,9 @@ class FrameHead(nn.Module):
     dozen scenarios would let it memorise, but each view's mean of its k largest dense logits, joined by a smooth
     maximum (multiple-instance pooling; Pinheiro & Collobert 2015, equation 5) after a scale and shift per view.
 
-    A view without any cell (an empty sweep) is no evidence and is left out of the maximum: it can neither raise nor lower
-    the logit of the others. Without a cell in any view there is no maximum; the logit is then 0, an even chance, whatever
-    the weights are, and trains nothing.
+    A view without any cell (an empty sweep) is no evidence and is left out of the maximum: it can neither raise nor
+    lower the logit of the others. Without a cell in any view there is no maximum; the logit is then 0, an even chance,
+    whatever the weights are, and trains nothing.
     """
 
     k = 8

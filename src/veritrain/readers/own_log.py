@@ -18,9 +18,9 @@ def spelled_out(text: str) -> str:
     """Our own epoch line with a colon after each name; every other line as it is.
 
     ``Loop._epoch_line`` (``training/loop.py``) writes blanks between names and numbers, which in anybody else's line
-    could mean anything; only a line that has its form from the first word to the last is taken. Its ``loss`` is the mean
-    over the training samples of the epoch; what was undefined is left out. The clock's ``+00:00``, which stays when the
-    time stamp is cut off, goes.
+    could mean anything; only a line that has its form from the first word to the last is taken. Its ``loss`` is the
+    mean over the training samples of the epoch; what was undefined is left out. The clock's ``+00:00``, which stays
+    when the time stamp is cut off, goes.
     """
     found = _EPOCH_LINE.match(text)
     if found is None:

@@ -155,7 +155,7 @@ def discard_unstarted(folder: RunFolder, made: Sequence[Path]) -> None:
     """Remove a run folder in which nothing began: its data could not be read, say. Anything else stays as it is.
 
     Args:
-        folder: of the run; touched only if it is among ``made``, has no event and holds nothing but what a writer opens.
+        folder: of the run; touched only if it is among ``made``, has no event and holds only what a writer opens.
         made: the folders that the failed command made, the deepest first; those that are empty then go too.
     """
     opened = [folder.record, folder.train_log, folder.metrics_csv, folder.path / LOCK]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veritrain.metrics.histogram import scores_of_groups
-from veritrain.metrics.ranking import SortedScores
+from veritrain.metrics.ranking import SortedScores, chance_auroc
 from veritrain.statistics.intervals import Interval, group_bootstrap
 from veritrain.tasks.task import Batch, Dataset, Predictions, Task
 
@@ -20,7 +20,6 @@ RESAMPLES = 2000
 DENSE_BINS = 2048
 METRICS = ("auroc", "ap", "fpr95")
 HIGHER_IS_BETTER = {"auroc": True, "ap": True, "fpr95": False}
-CHANCE_AUROC = 0.5
 
 
 def batches_of(dataset: Dataset, batch_size: int) -> Iterator[Batch]:
@@ -205,7 +204,7 @@ def _is_constant(scores: NDArray[Any]) -> bool:
 def _less_one_half(auroc: Interval) -> list[float | None]:
     """The interval of an AUROC's gain over one score for everything, whose AUROC is 1/2 in every resample.
 
-    The difference then has the spread of the AUROC alone and ends at -1/2 and 1/2, where one of two AUROCs that both move
-    may reach -1 and 1: the interval is that of the AUROC, moved.
+    The difference then has the spread of the AUROC alone and ends at -1/2 and 1/2, where that of two AUROCs that both
+    move may reach -1 and 1: the interval is that of the AUROC, moved.
     """
-    return [None if end is None else end - CHANCE_AUROC for end in (auroc.low, auroc.high)]
+    return [None if end is None else end - chance_auroc() for end in (auroc.low, auroc.high)]
