@@ -168,6 +168,10 @@ class TestFile:
     def test_an_impossible_value_is_refused(self, through, recipe_file):
         self.refused(through, recipe_file("data: x\nepochs: many\n"), "many")
 
+    def test_a_mistyped_choice_names_the_nearest(self, through, recipe_file):
+        with pytest.raises(UsageError, match=r"(?s)do: .*did you mean 'focal'\?"):
+            self.read(through, recipe_file("data: x\nloss: focall\n"))
+
     def test_an_unknown_key_deep_inside_is_refused(self, through, recipe_file):
         self.refused(through, recipe_file("data: x\nparts:\n- name: a\n  wait: 2\n"), "wait")
 
