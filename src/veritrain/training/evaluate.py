@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from veritrain.metrics.histogram import scores_of_groups
 from veritrain.metrics.ranking import SortedScores, chance_auroc
-from veritrain.statistics.intervals import Interval, group_bootstrap
+from veritrain.statistics.intervals import group_bootstrap
 from veritrain.tasks.task import Batch, Dataset, Predictions, Task
 
 RESAMPLES = 2000
@@ -174,9 +174,7 @@ def _intervals(
         groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=RESAMPLES
     )
     gain: list[float | None] | None = None
-    if best is not None and metric == "auroc" and best in constant:
-        gain = _less_one_half(own)
-    elif best is not None:
+    if best is not None:
         difference = group_bootstrap(
             groups,
             lambda w: sign * (tables["model"].under(w, metric) - tables[best].under(w, metric)),
@@ -186,6 +184,8 @@ def _intervals(
             bounds=(-1.0, 1.0),
         )
         gain = [difference.low, difference.high]
+        if metric == "auroc" and best in constant:
+            gain = _within_a_half(gain)
     return {
         "ci95": [own.low, own.high],
         "gain_ci95": gain,
@@ -201,10 +201,11 @@ def _is_constant(scores: NDArray[Any]) -> bool:
     return scores.size > 0 and bool((scores == scores[0]).all())
 
 
-def _less_one_half(auroc: Interval) -> list[float | None]:
-    """The interval of an AUROC's gain over one score for everything, whose AUROC is 1/2 in every resample.
+def _within_a_half(gain: list[float | None]) -> list[float | None]:
+    """An interval of an AUROC's gain over one score for everything, cut to what is possible.
 
-    The difference then has the spread of the AUROC alone and ends at -1/2 and 1/2, where that of two AUROCs that both
-    move may reach -1 and 1: the interval is that of the AUROC, moved.
+    The AUROC of a constant is 1/2 in every resample, so that no gain over it lies beyond -1/2 or 1/2. The cut leaves
+    out impossible values alone: the interval holds the true gain as often as before.
     """
-    return [None if end is None else end - chance_auroc() for end in (auroc.low, auroc.high)]
+    reach = chance_auroc()
+    return [None if end is None else min(max(end, -reach), reach) for end in gain]
