@@ -247,8 +247,8 @@ READING = """## Reading
 - `ours` differs from these by the logit scale of the score's range, the factor n/(n-1) on the variance and a
   t quantile with the degrees of freedom of Welch and Satterthwaite over the strata.
 - AP holds in 92 to 97 %; the difference of two AUROCs in 95 to 98 %.
-- A gain is a difference on (-1, 1). Over one score for everything, whose AUROC is 1/2 in every resample, the interval is
-  cut at -1/2 and 1/2, beyond which no gain can lie.
+- A gain is a difference on (-1, 1). Over one score for everything, whose AUROC is 1/2 in every resample, the
+  interval is cut at -1/2 and 1/2, beyond which no gain can lie.
 - FPR95 is the weak one: down to 88 % where scenes are uneven (it hangs on the worst twentieth of the
   positives, which one or two groups may hold). Read its interval as a lower limit of the uncertainty.
 - Below 10 groups the interval holds by being wide (0.6 to 0.95 of the whole range at AUROC 0.95), which is
