@@ -19,6 +19,9 @@ TYPES = ("static", "normality", "static", "sudden_braking", "static", "static")
 """Scenario types in turn: 48 static, 12 normality, 12 sudden braking of 72. Frames without a visible anomaly
 also come from the anomalous scenarios, whose anomaly is there only for a while."""
 
+PAIR_TYPES = ("static", "normality", "static")
+"""Scenario types in turn of a world of pairs."""
+
 VISIBILITIES = ("camera", "lidar", "both", "pair")
 """What it takes to see a static anomaly."""
 
@@ -31,7 +34,7 @@ WEATHERS = ("ClearNoon", "CloudyNoon", "WetSunset", "HardRainNoon", "FogMorning"
 
 GOLDEN = (5**0.5 - 1) / 2
 
-BACKGROUND, PLACES, NAMES, NOISE, ANOMALY = range(5)
+BACKGROUND, PLACES, NAMES, NOISE, ANOMALY, RESIDENT = range(6)
 """Random streams of a scenario: independent of one another, so that one can change without the others."""
 
 
@@ -124,11 +127,13 @@ def _phases(options: DrivingOptions, kinds: list[tuple[str, str | None]]) -> lis
 def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
     """(type, visibility) per scenario: equal shares in turn, then shuffled by the world's seed."""
     kinds: list[tuple[str, str | None]] = []
+    pairs = options.anomalies == "pairs"
+    types, cycle = (PAIR_TYPES, ("pair",)) if pairs else (TYPES, VISIBILITY_CYCLE)
     static = 0
     for index in range(options.scenarios):
-        kind = TYPES[index % len(TYPES)]
+        kind = types[index % len(types)]
         if kind == "static":
-            kinds.append((kind, VISIBILITY_CYCLE[static % len(VISIBILITY_CYCLE)]))
+            kinds.append((kind, cycle[static % len(cycle)]))
             static += 1
         else:
             kinds.append((kind, "camera" if kind == "sudden_braking" else None))
