@@ -182,9 +182,11 @@ def table(stage: str, rows: list[dict[str, Any]]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     first = rows[0]
-    lines.append(f"\nchance: object-point AUROC 0.500, AP {first['object_point_ap_chance']:.3f}; "
-                 f"best input-free baseline AP {first['object_point_ap_baseline']:.3f}; n {first['object_point_ap_n']:,} returns on objects, "
-                 f"{first['test_groups']} test groups")  # fmt: skip
+    lines.append(
+        f"\nchance: object-point AUROC 0.500, AP {first['object_point_ap_chance']:.3f}; best input-free baseline AP "
+        f"{first['object_point_ap_baseline']:.3f}; n {first['object_point_ap_n']:,} returns on objects, "
+        f"{first['test_groups']} test groups"
+    )
     if stage == "curve":
         reached = [row["name"] for row in rows if row["object_point_auroc"] >= REACHED]
         lines.append(f"object-point AUROC of at least {REACHED}: {len(reached)} of {len(rows)} runs")

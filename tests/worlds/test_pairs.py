@@ -7,8 +7,8 @@ import pytest
 
 from veritrain.errors import ConfigError
 from veritrain.worlds.options import DrivingOptions
-from veritrain.worlds.pairs import BOARD, CAR, CUE_COLOUR, IDS, LIFT, ODD_ID
-from veritrain.worlds.plan import plan_scenarios
+from veritrain.worlds.pairs import BOARD, CAR, CAR_LENGTH, CUE_COLOUR, IDS, LIFT, ODD_ID
+from veritrain.worlds.plan import SLOTS, odd_slot, plan_scenarios, slots_of
 from veritrain.worlds.render import build_scene, render
 
 PAIRS = DrivingOptions(scenarios=120, frames=4, height=48, width=72, anomalies="pairs", seed=3)
@@ -59,7 +59,20 @@ def test_to_one_sensor_an_odd_thing_is_drawn_as_an_ordinary_one_is(scenes):
             assert set(a.round(6)) == set(b.round(6))
 
 
-def test_a_thing_stands_at_the_spot_in_every_frame_and_is_odd_while_it_is_alive(scenes):
+def test_the_slot_of_the_odd_thing_is_drawn_evenly_and_a_resident_stands_at_each(scenes):
+    chosen = [odd_slot(PAIRS, s.plan.index) for s in scenes]
+    assert all(chosen.count(slot) > 15 for slot in range(len(SLOTS)))
+    for scene in scenes[:20]:
+        fronts = {round(x, 6) for x, _ in slots_of(PAIRS, scene.plan.index)}
+        ordinary = scene.boxes.where(np.isin(scene.boxes.semantic, list(IDS.values())))
+        assert len(set(ordinary.instance)) == len(SLOTS)
+        places = {round(float(c[0]) - CAR_LENGTH / 2 * (s == 14), 6)
+                  for c, s, h in zip(ordinary.centre, ordinary.semantic, ordinary.half, strict=True)
+                  if s == 20 or h[0] > 2}  # fmt: skip
+        assert places == fronts
+
+
+def test_a_thing_stands_at_its_place_in_every_frame_and_is_odd_while_it_is_alive(scenes):
     for scene in scenes[:12]:
         for frame in range(PAIRS.frames):
             moment = render(scene, PAIRS, frame)

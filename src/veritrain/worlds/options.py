@@ -39,7 +39,7 @@ class DrivingOptions:
         voxels_from: "semantic_lidar" as the published generator does, or "union" with the depth image.
         broken: scenarios without ``sensor_setup.json``, as one published scenario is.
         anomalies: "mixed", or "pairs": only things that look like a car and measure like a board or the other way
-            round, among things that do not, at the same spots (``worlds/pairs.py``).
+            round, among things that do not, at the same places (``worlds/pairs.py``).
         pair_cue: in a world of pairs, how much each sensor alone sees of an odd one, from 0 (nothing) to 1.
         variant: "standard", or "held_out": other palettes and shapes, which nobody tunes on.
 

@@ -1,9 +1,10 @@
 """Pairs: things that look like one ordinary object and measure like another, odd only for both sensors together.
 
-In a world of pairs (``anomalies="pairs"``) a thing stands at the spot of every scenario and in every frame. It looks
-(to the camera) like a parked car or a board, and measures (to the LiDAR) like a parked car or a board, each half of
-the time whether it is odd or not. It is odd where the two disagree: exclusive or. With ``pair_cue`` 0 neither sensor
-alone can be better than chance at the spot; with 1 each sensor sees an oddity by itself.
+In a world of pairs (``anomalies="pairs"``) things stand at four slots of every scenario and in every frame, and there
+are no other cars or boards but the one ahead. A thing looks (to the camera) like a parked car or a board, and measures
+(to the LiDAR) like a parked car or a board, each half of the time whether it is odd or not. It is odd where the two
+disagree: exclusive or. The slot of the odd one is drawn evenly. So with ``pair_cue`` 0 neither the place nor one
+sensor alone tells an odd thing from an ordinary one; with 1 each sensor sees an oddity by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from veritrain.worlds.options import DrivingOptions
-from veritrain.worlds.plan import ANOMALY, RESIDENT, ScenarioPlan, stream
+from veritrain.worlds.plan import ANOMALY, RESIDENT, ScenarioPlan, odd_slot, slots_of, stream
 from veritrain.worlds.scene import BoxBuilder, Pattern
 from veritrain.worlds.street import PAINTS, PICTURES, Colour, add_car
 
@@ -66,30 +67,34 @@ class Looks:
 
 
 def add_odd_pair(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> tuple[int, int]:
-    """A thing whose two sensors disagree, at the plan's spot; returns (instance, AnoVox id)."""
-    random = stream(options, plan.index, ANOMALY)
+    """A thing whose two sensors disagree, at its slot; returns (instance, AnoVox id)."""
+    random = stream(options, plan.index, ANOMALY, 1)
     looks, feels = (CAR, BOARD) if random.uniform() < 0.5 else (BOARD, CAR)
     instance = builder.new_object()
     for form, camera in ((looks, True), (feels, False)):
         cue = options.pair_cue
-        _stand(builder, Looks.drawn(random), form, plan, ODD_ID, instance, camera=camera, lidar=not camera, cue=cue)
+        _stand(
+            builder, Looks.drawn(random), form, plan.spot, ODD_ID, instance, camera=camera, lidar=not camera, cue=cue
+        )
     return instance, ODD_ID
 
 
-def add_resident(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> int:
-    """The ordinary thing that stands at the spot while nothing odd does; returns its instance."""
-    random = stream(options, plan.index, RESIDENT)
-    form = CAR if random.uniform() < 0.5 else BOARD
-    instance = builder.new_object()
-    _stand(builder, Looks.drawn(random), form, plan, IDS[form], instance, camera=True, lidar=True, cue=0.0)
-    return instance
+def add_residents(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> int:
+    """An ordinary thing at every slot; returns the instance of the one whose place an odd thing takes."""
+    random = stream(options, plan.index, RESIDENT, 1)
+    instances = []
+    for place in slots_of(options, plan.index):
+        form = CAR if random.uniform() < 0.5 else BOARD
+        instances.append(builder.new_object())
+        _stand(builder, Looks.drawn(random), form, place, IDS[form], instances[-1], camera=True, lidar=True, cue=0.0)
+    return instances[odd_slot(options, plan.index)]
 
 
 def _stand(
     builder: BoxBuilder,
     looks: Looks,
     form: str,
-    plan: ScenarioPlan,
+    place: tuple[float, float],
     semantic: int,
     instance: int,
     *,
@@ -97,8 +102,8 @@ def _stand(
     lidar: bool,
     cue: float,
 ) -> None:
-    """A car whose tail, or a board whose face, is at the spot."""
-    x, y = plan.spot
+    """A car whose tail, or a board whose face, is at ``place``."""
+    x, y = place
     lift = LIFT * cue if lidar else 0.0
     share = cue if camera else 0.0
     if form == CAR:

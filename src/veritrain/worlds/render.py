@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from veritrain.worlds.oddities import add_oddity
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.paint import paint, semantic_ids, with_grain
-from veritrain.worlds.pairs import add_resident
+from veritrain.worlds.pairs import add_residents
 from veritrain.worlds.plan import NOISE, ScenarioPlan, stream
 from veritrain.worlds.raycast import Hits, RayGrid, camera_grid, cast, lidar_grid
 from veritrain.worlds.scene import BoxBuilder, Boxes
@@ -75,7 +75,7 @@ def build_scene(plan: ScenarioPlan, options: DrivingOptions, *, with_anomaly: bo
     if plan.kind == "static" and with_anomaly:
         oddity, _ = add_oddity(builder, plan, options)
     if options.anomalies == "pairs":
-        resident = add_resident(builder, plan, options)
+        resident = add_residents(builder, plan, options)
     return Scene(plan=plan, boxes=builder.build(), oddity=oddity, resident=resident, lead=lead)
 
 

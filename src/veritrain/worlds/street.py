@@ -55,6 +55,9 @@ def add_street(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions)
     random = stream(options, plan.index, PLACES)
     _add_buildings(builder, random, plan.town)
     _add_trees_and_poles(builder, random)
+    if options.anomalies == "pairs":  # its cars and boards stand at slots (worlds/pairs.py)
+        _add_people(builder, random)
+        return _add_lead(builder, random, plan)
     taken = [plan.spot[0]] if plan.lane == "right" else []
     _fill_strip(builder, random, "right", taken)
     taken = [plan.spot[0]] if plan.lane == "left" else []
