@@ -6,7 +6,7 @@ import random
 import pytest
 
 from veritrain.data.sample import FrameKey
-from veritrain.data.splits import PARTS, demand_disjoint, load_split, split_groups
+from veritrain.data.splits import PARTS, demand_disjoint, load_split, of_first_groups, split_groups
 from veritrain.errors import SplitError
 
 
@@ -136,3 +136,22 @@ class TestStored:
         with pytest.raises(SplitError) as caught:
             load_split(tmp_path / "none.json")
         assert caught.value.file == str(tmp_path / "none.json")
+
+
+def test_fewer_training_groups_are_a_subset_in_proportion():
+    keys, _ = frames(72)
+    before: set[str] = set()
+    for count in (6, 12, 30, 72):
+        chosen = of_first_groups(keys, count)
+        groups = {key.group: key.kind for key in chosen}
+        assert len(groups) == count and before <= set(groups)
+        assert abs(list(groups.values()).count("static") - count * 4 / 6) <= 1
+        assert chosen == [key for key in keys if key.group in groups]
+        assert of_first_groups(keys[::-1], count) == chosen[::-1]
+        before = set(groups)
+
+
+@pytest.mark.parametrize("count", [0, -3, 73])
+def test_more_groups_than_there_are_is_an_error(count):
+    with pytest.raises(SplitError, match="not that many"):
+        of_first_groups(frames(72)[0], count)

@@ -80,6 +80,34 @@ def split_groups(
     return Split(train=frames["train"], val=frames["val"], test=frames["test"], groups=groups, counts=counts)
 
 
+def of_first_groups(keys: Sequence[FrameKey], count: int) -> list[FrameKey]:
+    """The frames of ``count`` groups, in the order given: a learning curve's training set.
+
+    Groups are ranked by their names' digests within each scenario type, types interleaved by their shares. So a
+    smaller count takes a subset of a larger one's groups, and every count has the types in proportion.
+
+    Raises:
+        SplitError: there are fewer groups, or ``count`` is not positive.
+    """
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for key in keys:
+        kinds[key.kind].add(key.group)
+    groups = sum(map(len, kinds.values()))
+    if not 0 < count <= groups:
+        raise SplitError(
+            "the training split has not that many groups",
+            expected=f"a number of groups from 1 to {groups}, or 0 for all",
+            found=str(count),
+            fix="ask for fewer groups, or make a larger data set",
+        )
+    place: dict[str, tuple[float, str]] = {}
+    for names in kinds.values():
+        ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        place |= {name: ((rank + 0.5) / len(ranked), name) for rank, name in enumerate(ranked)}
+    chosen = set(sorted(place, key=place.__getitem__)[:count])
+    return [key for key in keys if key.group in chosen]
+
+
 def load_split(path: Path) -> Split:
     """A stored split.
 

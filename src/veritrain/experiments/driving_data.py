@@ -16,7 +16,7 @@ from veritrain.data.frames import FrameSet
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import FrameKey
-from veritrain.data.splits import PARTS, split_groups
+from veritrain.data.splits import PARTS, of_first_groups, split_groups
 from veritrain.tasks.baselines import PositionMaps
 from veritrain.tasks.options import AnomalyRecipe
 
@@ -68,6 +68,8 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
     split = split_groups(keys, {key.id: source.frame_label(key) for key in keys})
     by_id = {key.id: key for key in keys}
     chosen = {part: [by_id[name] for name in getattr(split, part)] for part in PARTS}
+    if recipe.train_groups:
+        chosen["train"] = of_first_groups(chosen["train"], recipe.train_groups)
     if recipe.split == "val=train":
         chosen["val"] = chosen["train"]
     views = ViewOptions()

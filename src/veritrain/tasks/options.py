@@ -28,6 +28,8 @@ class AnomalyRecipe:
         seed: the training seed; the split is fixed by the data.
         labels: given; permuted (groups exchange their labels) or redrawn (random at every read): spoilt on purpose.
         split: given (by group, no group on two sides) or val=train (spoilt on purpose).
+        train_groups: how many groups of the training split are used, nested and stratified by type; 0 is all. For
+            learning curves: validation and test stay the same.
         loss: bce, focal, or origin000 (the label-free loss of report 000, spoilt on purpose).
         fusion: attention, concat, image_only or points_only.
         epochs: passes over the training split.
@@ -66,6 +68,7 @@ class AnomalyRecipe:
     seed: int = 0
     labels: Literal["given", "permuted", "redrawn"] = "given"
     split: Literal["given", "val=train"] = "given"
+    train_groups: int = 0
     loss: Literal["bce", "focal", "origin000"] = "bce"
     fusion: Fusion = "attention"
     epochs: int = 20

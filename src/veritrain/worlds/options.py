@@ -22,6 +22,7 @@ TICK_SECONDS = 0.1
 
 VOXEL_SOURCES = ("semantic_lidar", "union")
 VARIANTS = ("standard", "held_out")
+ANOMALIES = ("mixed", "pairs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ class DrivingOptions:
         density: "default" (64 x 180 rays) or "official" (64 x 1563 rays).
         voxels_from: "semantic_lidar" as the published generator does, or "union" with the depth image.
         broken: scenarios without ``sensor_setup.json``, as one published scenario is.
+        anomalies: "mixed", or "pairs": only things that look like a car and measure like a board or the other way
+            round, among things that do not, at the same places (``worlds/pairs.py``).
+        pair_cue: in a world of pairs, how much each sensor alone sees of an odd one, from 0 (nothing) to 1.
         variant: "standard", or "held_out": other palettes and shapes, which nobody tunes on.
 
     Raises:
@@ -52,6 +56,8 @@ class DrivingOptions:
     voxels_from: str = "semantic_lidar"
     broken: int = 1
     variant: str = "standard"
+    anomalies: str = "mixed"
+    pair_cue: float = 0.0
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -59,6 +65,18 @@ class DrivingOptions:
         _demand_choice("density", self.density, tuple(DENSITIES))
         _demand_choice("voxels_from", self.voxels_from, VOXEL_SOURCES)
         _demand_choice("variant", self.variant, VARIANTS)
+        _demand_choice("anomalies", self.anomalies, ANOMALIES)
+        self._demand_cue()
+
+    def _demand_cue(self) -> None:
+        most = 1.0 if self.anomalies == "pairs" else 0.0
+        if not 0.0 <= self.pair_cue <= most:
+            raise ConfigError(
+                f"the driving world cannot be made with pair_cue = {self.pair_cue!r}",
+                expected="0 to 1 with anomalies = pairs, else 0",
+                found=repr(self.pair_cue),
+                fix="give --anomalies pairs as well" if most == 0 else "give a value from 0 to 1",
+            )
 
     @property
     def channels(self) -> int:

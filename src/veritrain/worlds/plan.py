@@ -19,11 +19,18 @@ TYPES = ("static", "normality", "static", "sudden_braking", "static", "static")
 """Scenario types in turn: 48 static, 12 normality, 12 sudden braking of 72. Frames without a visible anomaly
 also come from the anomalous scenarios, whose anomaly is there only for a while."""
 
+PAIR_TYPES = ("static", "normality", "static")
+"""Scenario types in turn of a world of pairs."""
+
 VISIBILITIES = ("camera", "lidar", "both", "pair")
 """What it takes to see a static anomaly."""
 
 VISIBILITY_CYCLE = ("camera", "lidar", "both", "lidar", "pair", "lidar")
 """Static scenarios take these in turn: LiDAR-only is the most frequent, so that neither sensor is enough alone."""
+
+SLOTS = ((-2.9, 6.0, 11.0), (-2.9, 16.0, 24.0), (3.4, 6.0, 11.0), (3.4, 16.0, 24.0))
+"""(y, least x, most x) in metres at frame 0, where the things of a world of pairs stand: on the right and in the
+oncoming lane, one near and one farther each."""
 
 TOWNS = ("Town01", "Town03", "Town07")
 
@@ -31,7 +38,7 @@ WEATHERS = ("ClearNoon", "CloudyNoon", "WetSunset", "HardRainNoon", "FogMorning"
 
 GOLDEN = (5**0.5 - 1) / 2
 
-BACKGROUND, PLACES, NAMES, NOISE, ANOMALY = range(5)
+BACKGROUND, PLACES, NAMES, NOISE, ANOMALY, RESIDENT = range(6)
 """Random streams of a scenario: independent of one another, so that one can change without the others."""
 
 
@@ -97,6 +104,17 @@ def stream(options: DrivingOptions, index: int, which: int, frame: int = 0) -> n
     return np.random.default_rng([options.seed, variant, index, which, frame])
 
 
+def slots_of(options: DrivingOptions, index: int) -> list[tuple[float, float]]:
+    """(x, y) metres of the four slots of scenario ``index`` of a world of pairs, whether something is odd or not."""
+    random = stream(options, index, RESIDENT)
+    return [(float(random.uniform(least, most)), y + float(random.uniform(-0.25, 0.25))) for y, least, most in SLOTS]
+
+
+def odd_slot(options: DrivingOptions, index: int) -> int:
+    """Which of the slots the odd thing of scenario ``index`` takes."""
+    return int(stream(options, index, ANOMALY).integers(len(SLOTS)))
+
+
 def plan_scenarios(options: DrivingOptions) -> list[ScenarioPlan]:
     """All scenarios of the world, in order of their index."""
     kinds = _kinds(options)
@@ -124,11 +142,13 @@ def _phases(options: DrivingOptions, kinds: list[tuple[str, str | None]]) -> lis
 def _kinds(options: DrivingOptions) -> list[tuple[str, str | None]]:
     """(type, visibility) per scenario: equal shares in turn, then shuffled by the world's seed."""
     kinds: list[tuple[str, str | None]] = []
+    pairs = options.anomalies == "pairs"
+    types, cycle = (PAIR_TYPES, ("pair",)) if pairs else (TYPES, VISIBILITY_CYCLE)
     static = 0
     for index in range(options.scenarios):
-        kind = TYPES[index % len(TYPES)]
+        kind = types[index % len(types)]
         if kind == "static":
-            kinds.append((kind, VISIBILITY_CYCLE[static % len(VISIBILITY_CYCLE)]))
+            kinds.append((kind, cycle[static % len(cycle)]))
             static += 1
         else:
             kinds.append((kind, "camera" if kind == "sudden_braking" else None))
@@ -148,6 +168,9 @@ def _plan(options: DrivingOptions, index: int, kind: str, visibility: str | None
     ahead = float(random.uniform(5.5, 8.5)) + (2.0 if lane == "left" else 0.0)
     last = min(sum(window), options.frames) - 1
     spot = (speed * last + ahead, y)  # still ahead when it is last there
+    if options.anomalies == "pairs":
+        spot = slots_of(options, index)[odd_slot(options, index)]
+        lane = "right" if spot[1] < 0 else "oncoming"
     names = stream(options, index, NAMES)
     return ScenarioPlan(
         index=index,

@@ -55,6 +55,9 @@ def add_street(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions)
     random = stream(options, plan.index, PLACES)
     _add_buildings(builder, random, plan.town)
     _add_trees_and_poles(builder, random)
+    if options.anomalies == "pairs":  # its cars and boards stand at slots (worlds/pairs.py)
+        _add_people(builder, random)
+        return _add_lead(builder, random, plan)
     taken = [plan.spot[0]] if plan.lane == "right" else []
     _fill_strip(builder, random, "right", taken)
     taken = [plan.spot[0]] if plan.lane == "left" else []
@@ -78,16 +81,21 @@ def add_car(
     camera: bool = True,
     lidar: bool = True,
     size: tuple[float, float, float] = (4.2, 1.8, 1.45),
+    instance: int | None = None,
+    lift: float = 0.0,
 ) -> int:
-    """A car whose middle is at (x, y): a painted body with lights and a dark cabin; returns its instance."""
-    instance = builder.new_object()
+    """A car whose middle is at (x, y): a painted body with lights and a dark cabin; returns its instance.
+
+    ``lift`` is in metres above the ground; ``instance`` None takes a new number.
+    """
+    instance = builder.new_object() if instance is None else instance
     length, width, height = size
     moves = (velocity, 0.0, 0.0)
     turned = np.cos(yaw), np.sin(yaw)
     common: dict[str, Any] = {"semantic": semantic, "yaw": yaw, "velocity": moves, "instance": instance}
     seen: dict[str, Any] = {"camera": camera, "lidar": lidar}
     builder.add(
-        centre=(x, y, 0.22 + 0.3 * height),
+        centre=(x, y, lift + 0.22 + 0.3 * height),
         half=(length / 2, width / 2, 0.3 * height),
         colour=paint,
         second=(25, 25, 28),
@@ -98,7 +106,7 @@ def add_car(
     )
     shift = -0.08 * length
     builder.add(
-        centre=(x + shift * turned[0], y + shift * turned[1], 0.2 + 0.78 * height),
+        centre=(x + shift * turned[0], y + shift * turned[1], lift + 0.2 + 0.78 * height),
         half=(0.27 * length, 0.44 * width, 0.2 * height),
         colour=(38, 44, 52),
         **common,
