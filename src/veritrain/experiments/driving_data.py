@@ -62,7 +62,7 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
     Raises:
         DataError: a broken data set, or a split that cannot carry the claim.
     """
-    options = AnoVoxOptions(on_broken=recipe.on_broken)
+    options = AnoVoxOptions(on_broken=recipe.on_broken, layout=recipe.layout)
     source = open_anovox(recipe.data, options, cache=Path(recipe.cache) if recipe.cache else None)
     keys = source.keys()
     split = split_groups(keys, {key.id: source.frame_label(key) for key in keys})
