@@ -18,7 +18,7 @@ from veritrain.data import geometry
 from veritrain.data.anovox import AnoVoxFormat, Inventory, sensor_hash
 from veritrain.data.anovox_calibration import field_of_view
 from veritrain.data.anovox_labels import NAMES, labels_from_ids, read_pairs
-from veritrain.data.palette import UNKNOWN_COLOUR, without_distinction
+from veritrain.data.palette import REPRESENTATIVE, SHARED_IDS, UNKNOWN_COLOUR, without_distinction
 from veritrain.data.pcd import read_pcd
 from veritrain.data.sample import UNKNOWN, FrameKey
 from veritrain.data.voxels import RoundTrip, compare, voxelise
@@ -154,7 +154,7 @@ def inspect(source: AnoVoxFormat, *, sample: int | None = None) -> Inspection:
         pairing=pairing,
         sampled={"of": len(keys), "read": tally.read, "broken": len(tally.broken)},
         files=dict(sorted(tally.files.items())),
-        classes={level: _by_name(counts) for level, counts in tally.classes.items()},
+        classes={level: _by_name(counts, source.layout) for level, counts in tally.classes.items()},
         labels={level: _by_label(counts) for level, counts in tally.labels.items()},
         round_trip=trip,
         remarks=sorted(remarks, key=lambda remark: LEVEL_ORDER.index(remark.level)),
@@ -376,11 +376,14 @@ def _from_layout(inventory: Inventory, tally: _Tally) -> list[Remark]:
     return remarks
 
 
-def _by_name(counts: Counter[int]) -> dict[str, int]:
-    """Id name -> count, the most frequent first; unofficial ids by their number."""
+def _by_name(counts: Counter[int], layout: str) -> dict[str, int]:
+    """Id name -> count, the most frequent first; unofficial ids by their number, a shared colour by what it may be."""
+    shared = {REPRESENTATIVE: " or ".join(NAMES[number] for number in SHARED_IDS)} if layout == "2023" else {}
     names: Counter[str] = Counter()
     for number, count in counts.items():
-        names[NAMES.get(number, "unknown colour" if number == UNKNOWN_COLOUR else f"id {number}")] += count
+        names[
+            shared.get(number) or NAMES.get(number, "unknown colour" if number == UNKNOWN_COLOUR else f"id {number}")
+        ] += count
     return dict(names.most_common())
 
 

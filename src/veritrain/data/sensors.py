@@ -36,15 +36,6 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return _read_png(path, "RGB")
 
 
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 AnoVox ids from a greyscale PNG (mode L).
-
-    Raises:
-        BrokenFileError: as :func:`read_rgb`; a colour image holds no ids (:func:`read_semantic` looks them up).
-    """
-    return _read_png(path, "L")
-
-
 def read_semantic(path: Path) -> NDArray[np.uint8]:
     """(H, W) uint8 AnoVox ids from a semantic image of either kind, told apart by the image's mode.
 
