@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -26,6 +26,7 @@ from veritrain.errors import BrokenFileError
 from veritrain.worlds.anovox_writer import encode_depth
 
 
+@settings(deadline=None)
 @given(st.floats(0, 999))
 def test_depth_survives_its_code(tmp_path_factory, metres):
     path = tmp_path_factory.mktemp("depth") / "depth.png"
