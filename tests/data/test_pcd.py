@@ -212,6 +212,12 @@ class TestLies:
             read_pcd(tmp_path / "a.pcd")
         assert "promises 32 bytes" in caught.value.found
 
+    def test_bytes_after_the_last_point(self, tmp_path):
+        (tmp_path / "a.pcd").write_bytes(HEAD.format("binary").encode() + body_of([*ROWS, ROWS[0]]))
+        with pytest.raises(BrokenFileError) as caught:
+            read_pcd(tmp_path / "a.pcd")
+        assert "promises 32 bytes" in caught.value.found and "holds 48" in caught.value.found
+
     @pytest.mark.parametrize(
         "rows",
         [
