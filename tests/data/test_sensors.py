@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,11 +93,18 @@ def test_instances_and_routes(tmp_path):
     assert read_route(tmp_path / "r.png").tolist() == [[False, True, False, True]]
 
 
+@pytest.fixture(scope="module")
+def bomb(tmp_path_factory) -> Path:
+    """A small file that names 1.6 billion pixels."""
+    file = tmp_path_factory.mktemp("bomb") / "a.png"
+    Image.new("1", (40_000, 40_000)).save(file)
+    return file
+
+
 @pytest.mark.parametrize("read", [read_rgb, read_semantic, read_depth, read_instance, read_route])
-def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path, read):
-    Image.new("1", (40_000, 40_000)).save(tmp_path / "a.png")
+def test_a_huge_image_is_refused_before_it_is_decoded(bomb, read):
     with pytest.raises(BrokenFileError, match=r"too large|bomb"):
-        read(tmp_path / "a.png")
+        read(bomb)
 
 
 @pytest.mark.parametrize("cell", [(1000, 0, 0), (0, 1000, 0), (0, 0, 64), (65535, 65535, 65535)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,7 +50,8 @@ class TestBytes:
             "from veritrain.worlds.driving import DrivingWorld; from veritrain.worlds.options import DrivingOptions;"
             f"DrivingWorld({TINY!r}).write({str(tmp_path / 'other')!r}, workers=1)"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONHASHSEED": "77"}, cwd=tmp_path)
+        environment = {"PYTHONHASHSEED": "77", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
         assert digests(tmp_path / "other") == digests(tiny)
 
     def test_another_seed_writes_another_world(self, tiny, tmp_path):

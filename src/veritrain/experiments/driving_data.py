@@ -98,6 +98,8 @@ def _card(
     return {
         "schema": 1,
         "format": "anovox",
+        "layout": inventory.layout,
+        "assumed": inventory.assumed,
         "made_data": made,
         "licence": licence,
         "commercial_use": commercial,
