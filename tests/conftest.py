@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ SMALL = DrivingOptions(scenarios=12, frames=4, height=64, width=96, seed=3)
 def small_options() -> DrivingOptions:
     """What ``small_world`` was made with: 12 scenarios x 4 frames at 64 x 96."""
     return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_world_2023(tmp_path_factory) -> Path:
+    """The streets of ``small_world`` in the layout of the 2023 sample; to read only."""
+    out = tmp_path_factory.mktemp("driving_2023") / "world"
+    DrivingWorld(replace(SMALL, layout="2023")).write(out)
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -245,13 +245,14 @@ def list_kind(words: list[str]) -> int:
 
 
 def data(words: list[str]) -> int:
-    """data make WORLD OUT: write a made data set. data check PATH: what a data set holds, and what is wrong with it."""
+    """data make WORLD OUT: write a made data set. data check PATH: what a data set holds, and what is wrong with it.
+    data subset PATH OUT: a part of a data set as a data set of its own."""
     from veritrain.commands import data as commands
 
     if not words or words[0] in ("-h", "--help"):
         print(data.__doc__)
         return 0
-    actions = {"make": commands.make, "check": commands.check}
+    actions = {"make": commands.make, "check": commands.check, "subset": commands.subset}
     if words[0] not in actions:
         raise UsageError(f"no action 'data {words[0]}'", found=words[0], fix=did_you_mean(words[0], actions))
     return actions[words[0]](words[1:], _parser, _parse)
@@ -305,6 +306,6 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "predict": (predict, "scores and pictures of single samples"),
     "probe": (probe, "make a run's evidence again"),
     "report": (report, "write a run's report"),
-    "data": (data, "make or check a data set"),
+    "data": (data, "make a data set, check one, or take a part of one"),
     "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),
 }

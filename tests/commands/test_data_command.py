@@ -75,6 +75,52 @@ def test_check_of_what_is_no_data_set_is_a_data_error(tmp_path, capsys):
         assert str(place) in text and "expected" in text and "do:" in text
 
 
+def test_check_shows_shares_and_says_how_many_frames_were_read(made, capsys):
+    assert cli.main(["data", "check", str(made[1]), "--sample", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "decoded 2 of 6 frames" in text and "road" in text and "anomalous" in text and "layout 2024" in text
+
+
+def test_check_ends_with_a_data_error_where_a_finding_is_one(made, tmp_path, capsys):
+    import shutil
+
+    import numpy as np
+
+    shutil.copytree(made[1], tmp_path / "copy")
+    for file in (tmp_path / "copy").rglob("VOXEL_GRID_*.npy"):
+        voxels = np.load(file)
+        voxels[::5, 3] = 30
+        np.save(file, voxels)
+    assert cli.main(["data", "check", str(tmp_path / "copy"), "--json"]) == 65
+    content = json.loads(capsys.readouterr().out)
+    assert content["usable"] is False
+    assert content["findings"][0]["level"] == "error" and content["findings"][0]["name"] == "anomaly_share"
+
+
+def test_a_subset_and_the_older_layout_from_the_command_line(tmp_path, capsys):
+    old, part = tmp_path / "old", tmp_path / "part"
+    assert cli.main(["data", "make", "driving", str(old), *TINY, "--layout", "2023"]) == 0
+    assert cli.main(["data", "subset", str(old), str(part), "--types", "static", "--frames", "1", "--link"]) == 0
+    capsys.readouterr()
+    assert cli.main(["data", "check", str(part), "--json", "--layout", "2023"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["layout"], content["frames"], list(content["by_type"])) == (
+        "2023",
+        content["scenarios"],
+        ["static"],
+    )
+    assert cli.main(["data", "check", str(part), "--layout", "2024"]) == 65
+    assert "another layout" in capsys.readouterr().err
+    assert cli.main(["data", "subset", str(old), str(part)]) == 64
+    assert "holds something already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--layout", "2022"], ["--sample", "-1"], ["--layuot", "2023"]])
+def test_check_refuses_words_that_mean_nothing(made, words, capsys):
+    assert cli.main(["data", "check", str(made[1]), *words]) == 64
+    assert capsys.readouterr().err
+
+
 @pytest.mark.parametrize("size", ["96", "96x", "x96", "96x144x3", "-1x96", "9.5x10", "axb", "8x8", "99999x96"])
 def test_a_wrong_size_is_a_usage_error_and_makes_nothing(tmp_path, size, capsys):
     assert cli.main(["data", "make", "driving", str(tmp_path / "out"), f"--size={size}"]) == 64

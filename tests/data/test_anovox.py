@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from veritrain.data.anovox import AnoVoxFormat, ids_of_points
 from veritrain.data.anovox_index import index_scenario, scenario_folders
 from veritrain.data.anovox_labels import labels_from_ids
+from veritrain.data.geometry import cloud_from_depth
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import BrokenFileError, ConfigError, LayoutError
@@ -219,30 +221,185 @@ class TestMissing:
         with pytest.raises(LayoutError, match="sensor_setup"):
             AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
 
-    def test_the_sample_of_2023_is_named_as_such(self, tmp_path):
+    def test_empty_folders_of_the_sample_of_2023_are_named_as_such(self, tmp_path):
         for folder in ("RGB_IMG", "PCD"):
             (tmp_path / "Scenario_1" / folder).mkdir(parents=True)
         with pytest.raises(LayoutError) as caught:
             index_scenario(tmp_path / "Scenario_1")
-        assert "2023" in str(caught.value)
+        assert "2023" in str(caught.value) and "RGB_IMG" in str(caught.value)
 
     def test_an_empty_folder_says_what_was_expected(self, tmp_path):
         with pytest.raises(LayoutError, match="no readable AnoVox scenario") as caught:
             AnoVoxFormat(tmp_path)
         assert caught.value.expected and caught.value.fix
 
-    def test_no_camera_field_of_view_is_no_calibration(self, world):
+    @pytest.mark.parametrize("value", ["null", "0", "180", "NaN", "Infinity", "-90", '"wide"', "true", "[90]", "1e400"])
+    def test_no_camera_field_of_view_is_no_calibration(self, world, value):
         setup = one(world, "sensor_setup.json")
-        setup.write_text(setup.read_text().replace('"camera_fov": 90', '"camera_fov": null'))
+        setup.write_text(setup.read_text().replace('"camera_fov": 90', f'"camera_fov": {value}'))
         with pytest.raises(LayoutError, match="camera_fov") as caught:
             AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+        assert caught.value.file == str(setup) and caught.value.fix
+
+    def test_an_absent_field_of_view_is_none_either(self, world):
+        setup = one(world, "sensor_setup.json")
+        setup.write_text(setup.read_text().replace('"camera_fov": 90', '"other": 90'))
+        with pytest.raises(LayoutError, match="camera_fov"):
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+
+    @pytest.mark.parametrize("value", ["0", "-64", "64.5", '"tall"', "NaN", "Infinity", "[64]", "1e400"])
+    def test_an_impossible_image_size_would_make_the_calibration_singular(self, world, value):
+        setup = one(world, "sensor_setup.json")
+        setup.write_text(setup.read_text().replace('"image_height": 64', f'"image_height": {value}'))
+        with pytest.raises(LayoutError, match="image size is impossible") as caught:
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
         assert caught.value.file == str(setup)
+
+    @pytest.mark.parametrize(
+        "value", ["[0, 0]", "[0, 0, NaN]", '"(0, 0"', "null", '"__import__(1)"', '"' + "(" * 3000 + '"']
+    )
+    def test_a_place_that_is_none_is_named(self, world, value):
+        setup = one(world, "sensor_setup.json")
+        content = json.loads(setup.read_text())
+        for entry in content.values():
+            entry["location"] = json.loads(value)
+        setup.write_text(json.dumps(content))
+        with pytest.raises(LayoutError, match="cannot be read") as caught:
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+        assert caught.value.file == str(setup)
+
+    @pytest.mark.parametrize("value", ["3", '"x"', "null", "[1]"])
+    def test_arguments_that_are_none_are_named(self, world, value):
+        setup = one(world, "sensor_setup.json")
+        content = json.loads(setup.read_text())
+        next(iter(content.values()))["args"] = json.loads(value)
+        setup.write_text(json.dumps(content))
+        with pytest.raises(LayoutError, match="arguments of"):
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
 
     def test_the_same_scenario_twice_is_refused(self, world, tmp_path):
         scenario = one(world, "sensor_setup.json").parent
         shutil.copytree(scenario, scenario.parent.with_name("Final_Output_2020_01_01-00_00") / scenario.name)
         with pytest.raises(LayoutError, match="twice"):
             AnoVoxFormat(world)
+
+
+class TestPlaces:
+    """A sensor at another place than ``sensor_setup.json`` says: in the entry, or by the folder's own name."""
+
+    @pytest.mark.parametrize("part", ["location", "rotation"])
+    def test_an_entry_that_contradicts_its_folders_name(self, world, part):
+        setup = one(world, "sensor_setup.json")
+        content = json.loads(setup.read_text())
+        name = next(name for name in content if name.startswith("LIDAR"))
+        content[name][part] = [1.5, 0, 0]
+        setup.write_text(json.dumps(content))
+        with pytest.raises(LayoutError, match="stands elsewhere") as caught:
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+        assert caught.value.file == str(setup)
+        assert name in caught.value.expected and "(1.5, 0.0, 0.0)" in caught.value.found
+
+    def test_a_folder_that_contradicts_every_entry(self, world):
+        folder = one(world, "LIDAR(*")
+        folder.rename(folder.with_name(folder.name.replace("(0, 0, 1.8)", "(0, 0, 2.4)")))
+        with pytest.raises(LayoutError, match="stands elsewhere") as caught:
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+        assert "(0, 0, 1.8)" in caught.value.expected and "(0, 0, 2.4)" in caught.value.found
+
+    def test_the_scenario_is_listed_beside_the_whole_ones(self, small_world, tmp_path):
+        setups = sorted(small_world.rglob("sensor_setup.json"))[:2]
+        for setup in setups:
+            shutil.copytree(setup.parent, tmp_path / setup.parent.name)
+        folder = next((tmp_path / setups[0].parent.name).glob("SEMANTIC-CAM(*"))
+        folder.rename(folder.with_name(folder.name.replace("(0, 0, 1.8)", "(0, 1, 1.8)")))
+        inventory = AnoVoxFormat(tmp_path).inventory()
+        assert inventory.scenarios == 1
+        assert [problem.reason for problem in inventory.skipped_scenarios] == [
+            "a SEMANTIC-CAM stands elsewhere than sensor_setup.json says"
+        ]
+
+
+class TestCounters:
+    """Every file is a frame, or is listed with the reason why it is none."""
+
+    @pytest.mark.parametrize("word", ["x12", "-5", "1.5", "", "٣", "9" * 30])
+    def test_a_file_without_a_counter_is_listed_with_its_lost_partner(self, world, word):
+        file = one(world, "LIDAR(*.npy")
+        file.rename(file.with_name(f"{file.parent.name}_{word}.npy"))
+        inventory = AnoVoxFormat(world).inventory()
+        assert inventory.frames == 3
+        reasons = sorted(problem.reason for problem in inventory.skipped_frames)
+        assert len(reasons) == 2 and any("is no frame counter" in r for r in reasons)
+        assert any("RGB-CAM" in r and "no partner" in r for r in reasons)
+        with pytest.raises(LayoutError, match="do not match"):
+            AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
+
+    def test_one_counter_on_two_files_is_neither(self, world):
+        file = one(world, "RGB-CAM*.png")
+        number = file.stem.rsplit("_", 1)[-1]
+        shutil.copy(file, file.with_name(f"{file.parent.name}_00{number}.png"))
+        inventory = AnoVoxFormat(world).inventory()
+        assert inventory.frames == 3
+        assert sum("stands on 2 files" in problem.reason for problem in inventory.skipped_frames) == 2
+
+    def test_shifted_counters_are_listed_frame_by_frame(self, world):
+        for file in sorted(one(world, "LIDAR(*").iterdir(), reverse=True):
+            number = int(file.stem.rsplit("_", 1)[-1])
+            file.rename(file.with_name(f"{file.parent.name}_{number + 1}.npy"))
+        inventory = AnoVoxFormat(world).inventory()
+        assert inventory.frames == 3
+        assert sorted(p.reason.split()[0] for p in inventory.skipped_frames) == ["LIDAR", "RGB-CAM"]
+
+    def test_a_label_file_without_a_counter_is_listed_and_its_label_unknown(self, world):
+        file = one(world, "SEMANTIC-LIDAR(*.npy")
+        file.rename(file.with_name("SEMANTIC-LIDAR_x.npy"))
+        inventory = AnoVoxFormat(world).inventory()
+        assert inventory.frames == 4
+        assert sorted("no frame counter" in problem.reason for problem in inventory.unlabelled) == [False, True]
+
+    def test_every_file_of_a_main_sensor_is_read_or_listed(self, world):
+        folder = one(world, "RGB-CAM*")
+        files = sorted(folder.iterdir())
+        files[0].rename(folder / "a_x.png")
+        shutil.copy(files[1], folder / f"b_{files[2].stem.rsplit('_', 1)[-1]}.png")
+        source = AnoVoxFormat(world)
+        read = {source.file(key, "RGB-CAM") for key in list(source.keys())}
+        listed = {Path(problem.file) for problem in source.inventory().skipped_frames}
+        assert set(folder.iterdir()) == read | {file for file in listed if file.parent == folder}
+
+
+class TestOtherFiles:
+    def test_depth_instances_route_and_action_are_offered(self, source):
+        key = source.keys()[3]
+        frame = source.read(key)
+        depth, (ids, numbers), route = source.read_depth(key), source.read_instance(key), source.read_route(key)
+        assert (depth.shape, depth.dtype) == ((64, 96), np.float32) and 0 < depth.min() <= depth.max() <= 1000
+        assert ids.shape == numbers.shape == depth.shape
+        pixel_ids, cloud = source.read_ids(key)
+        np.testing.assert_array_equal(ids, pixel_ids)
+        np.testing.assert_array_equal(labels_from_ids(pixel_ids), frame.pixel_labels)
+        assert cloud.shape[1] == 4 and cloud.dtype == np.float64
+        assert route.shape == (192, 192) and route.dtype == np.bool_ and route.any() and not route.all()
+
+    def test_without_the_files_there_is_nothing(self, world):
+        for pattern in ("DEPTH_CAM*", "INSTANCE-CAM*", "ROUTE_MAP", "ACTION"):
+            shutil.rmtree(one(world, pattern))
+        source = AnoVoxFormat(world)
+        key = source.keys()[0]
+        assert source.read_depth(key) is source.read_instance(key) is None
+        assert source.read_route(key) is source.read_action(key) is None
+        assert source.inventory().unlabelled == [] and source.read(key).image.shape == (64, 96, 3)
+
+    def test_the_depth_image_and_the_labelled_cloud_see_the_same_street(self, source):
+        """The depth image as a cloud lies on the LiDAR's returns: formula, axes and calibration in one."""
+        key = source.keys()[6]
+        points, seen = cloud_from_depth(source.read_depth(key), source.read(key).calibration.intrinsics)
+        ids, cloud = source.read_ids(key)
+        near = np.linalg.norm(points, axis=1) < 25
+        distance, place = cKDTree(cloud[:, :3]).query(points[near])
+        assert np.median(distance) < 0.35
+        close = distance < 0.3
+        assert (cloud[place[close], 3] == ids[seen][near][close]).mean() > 0.9
 
 
 def truncate(file: Path):
@@ -390,7 +547,8 @@ class TestPointLabels:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"on_broken": "skp"}, {"minimum_visible": 0}, {"point_radius": 0.0}, {"image_height": 32}]
+    "wrong",
+    [{"on_broken": "skp"}, {"layout": "2022"}, {"minimum_visible": 0}, {"point_radius": 0.0}, {"image_height": 32}],
 )
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(ConfigError) as caught:

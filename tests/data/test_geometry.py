@@ -15,6 +15,24 @@ def test_intrinsics_of_the_published_size():
     np.testing.assert_allclose(matrix, [[384, 0, 384], [0, 384, 256], [0, 0, 1]])
 
 
+def test_a_depth_image_as_a_cloud_by_hand():
+    """f = 1 px, centre (1, 0): pixel (row 0, column 0) at 2 m is 2 m left; what is beyond reach is dropped."""
+    matrix = np.array([[1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
+    points, seen = geometry.cloud_from_depth(np.array([[2.0, 3.0], [4.0, 100.1]], np.float32), matrix)
+    np.testing.assert_allclose(points, [[2, 2, 0], [3, 0, 0], [4, 4, -4]])
+    assert seen.tolist() == [[True, True], [True, False]]
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.floats(30, 120))
+def test_projecting_a_depth_cloud_gives_its_pixels_back(height, width, fov):
+    matrix = geometry.intrinsics(height, width, fov)
+    points, seen = geometry.cloud_from_depth(np.full((height, width), 5.0), matrix)
+    pixels, inside = geometry.project(points + 1e-9, matrix, MONO, (height, width))
+    rows, columns = np.nonzero(seen)
+    middle = (columns > 0) & (rows > 0)
+    np.testing.assert_allclose(pixels[middle & inside], np.stack([columns, rows], 1)[middle & inside], atol=1e-6)
+
+
 def test_the_mono_rig_turns_axes_and_moves_nothing():
     point = MONO @ np.array([5.0, 2.0, 1.0, 1.0])
     np.testing.assert_allclose(point[:3], [-2, -1, 5])

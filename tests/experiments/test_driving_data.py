@@ -131,6 +131,14 @@ def test_data_that_nobody_made_are_not_called_made(small_world, tmp_path, cache)
     assert card["made_data"] is False and card["commercial_use"] is None and "own licence" in card["licence"]
 
 
+def test_the_older_layout_splits_alike_and_says_what_is_assumed(small_world_2023, tmp_path, opened):
+    new = opened()
+    old = open_driving_data(AnomalyRecipe(data=str(small_world_2023), cache=str(tmp_path / "cache")))
+    assert (new.card["layout"], new.card["assumed"], old.card["layout"]) == ("2024", [], "2023")
+    assert "field of view of 90 degrees" in old.card["assumed"][0] and old.card["made_data"] is True
+    assert old.card["split_sha256"] == new.card["split_sha256"] and old.card["splits"] == new.card["splits"]
+
+
 def test_one_kind_alone_is_refused(small_world, tmp_path, cache, opened):
     copy = tmp_path / "world"
     shutil.copytree(small_world, copy)

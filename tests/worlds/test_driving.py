@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,7 +50,8 @@ class TestBytes:
             "from veritrain.worlds.driving import DrivingWorld; from veritrain.worlds.options import DrivingOptions;"
             f"DrivingWorld({TINY!r}).write({str(tmp_path / 'other')!r}, workers=1)"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONHASHSEED": "77"}, cwd=tmp_path)
+        environment = {"PYTHONHASHSEED": "77", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
         assert digests(tmp_path / "other") == digests(tiny)
 
     def test_another_seed_writes_another_world(self, tiny, tmp_path):
@@ -127,6 +129,26 @@ class TestLayout:
             cloud = np.load(sorted(scenario.glob("SEMANTIC-LIDAR(*/*"))[0])
             pavement = cloud[(cloud[:, 3] == 2) & (np.abs(cloud[:, 0]) < 10)]
             assert np.abs(pavement[pavement[:, 1] < 0, 1]).min() < np.abs(pavement[pavement[:, 1] > 0, 1]).min()
+
+
+class TestOlderLayout:
+    def test_folders_and_files_follow_the_pattern_of_the_sample(self, small_world_2023):
+        folders = {"RGB_IMG", "DEPTH_IMG", "SEMANTIC_IMG", "PCD", "SEMANTIC_PCD", "VOXEL_GRID", "ACTION", "ANOMALY"}
+        whole = [path.parent for path in small_world_2023.glob("*/*/*/PCD")]
+        assert len(whole) == 12
+        for scenario in whole:
+            found = {path.name for path in scenario.iterdir()}
+            assert found == (folders - {"ANOMALY"} if "Normality" in str(scenario) else folders)
+            for folder in scenario.iterdir():
+                files = list(folder.iterdir())
+                assert len(files) == 4
+                assert all(re.fullmatch(rf"{folder.name}_\d+\.(png|pcd|npy|csv)", file.name) for file in files)
+
+    def test_anomalies_are_painted_in_the_colour_of_the_sample(self, small_world_2023):
+        colours = set()
+        for file in small_world_2023.glob("AnoVox_Dynamic*/*/*/SEMANTIC_IMG/*.png"):
+            colours |= {tuple(colour) for colour in np.asarray(Image.open(file)).reshape(-1, 3)}
+        assert (245, 0, 0) in colours and (128, 64, 128) in colours
 
 
 class TestPairs:

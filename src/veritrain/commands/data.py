@@ -1,4 +1,4 @@
-"""``veritrain data make`` and ``veritrain data check``."""
+"""``veritrain data make``, ``veritrain data check`` and ``veritrain data subset``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.table import Table
 
 from veritrain import catalog, config
 from veritrain.data.anovox import AnoVoxFormat
+from veritrain.data.inspection import SAMPLE, Inspection, inspect, share
 from veritrain.data.options import AnoVoxOptions
-from veritrain.errors import UsageError, did_you_mean
+from veritrain.data.subset import SubsetOptions, write_subset
+from veritrain.errors import DataError, UsageError, did_you_mean
 from veritrain.worlds.options import DrivingOptions
 
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
 
 SIZE_FIELDS = ("height", "width")
+SHOWN = 40
+"""Scenarios that the terminal lists."""
 
 
 def make(words: list[str], new_parser: Parser, parse: Parse) -> int:
@@ -51,26 +56,81 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def check(words: list[str], new_parser: Parser, parse: Parse) -> int:
-    """data check PATH: what a data set holds, and what is wrong with it."""
+    """data check PATH: what a data set holds, and what is wrong with it; exit code 65 where a finding is an error."""
     parser = new_parser("data check", check.__doc__ or "", "veritrain data check data/streets --json")
     parser.add_argument("path", type=str)
+    parser.add_argument("--sample", type=int, default=0, help=f"frames to decode; 0 is all up to {SAMPLE}")
+    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
     parser.add_argument("--json", action="store_true")
     given = parse(parser, words)
-    inventory = asdict(AnoVoxFormat(given.path, AnoVoxOptions()).inventory())
+    if given.sample < 0:
+        raise UsageError(
+            "nothing to read", expected="--sample of at least 1", found=str(given.sample), fix="--sample 20"
+        )
+    inspection = inspect(AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout)), sample=given.sample or None)
     if given.json:
-        print(json.dumps(inventory, indent=1, default=str))
-        return 0
-    print(_told(inventory))
+        print(json.dumps(inspection.as_json(), indent=1, allow_nan=False))
+    else:
+        print_inspection(inspection, Console())
+    return 0 if inspection.usable else DataError.exit_code
+
+
+def subset(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """data subset PATH OUT: a part of a data set as a data set of its own."""
+    parser = new_parser(
+        "data subset", subset.__doc__ or "", "veritrain data subset data/streets data/part --share 0.25 --frames 4"
+    )
+    parser.add_argument("path", type=str)
+    parser.add_argument("out", type=str, help="a folder that does not exist yet, outside PATH")
+    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
+    parser.add_argument("--link", action="store_true", help="hard links instead of copies: a change in one is in both")
+    config.add_recipe(parser, SubsetOptions, skip={"link"})
+    given = parse(parser, words)
+    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
+    summary = write_subset(source, Path(given.out), config.build(SubsetOptions, given))
+    print(json.dumps({**asdict(summary), "path": str(summary.path)}, indent=1))
     return 0
 
 
-def _told(inventory: dict[str, Any]) -> str:
-    lines = [f"{inventory['scenarios']} scenarios, {inventory['frames']} frames"]
-    for title in ("by_type", "by_town"):
-        lines += [f"  {name}: {scenarios} scenarios, {frames} frames"
-                  for name, (scenarios, frames) in inventory[title].items()]  # fmt: skip
+def print_inspection(inspection: Inspection, console: Console) -> None:
+    """The inspection as tables; a value of nothing is a dash."""
+    inventory = inspection.inventory
+    console.print(f"{inventory.scenarios} scenarios, {inventory.frames} frames, layout {inventory.layout}")
+    console.print(_counts("type", inventory.by_type), _counts("town", inventory.by_town))
+    shown = list(inventory.by_scenario.items())[:SHOWN]
+    console.print("frames by scenario: " + ", ".join(f"{group.split('_')[-1]} {count}" for group, count in shown))
+    if len(inventory.by_scenario) > SHOWN:
+        console.print(f"  and {len(inventory.by_scenario) - SHOWN} more (--json lists them)")
+    pairing = ", ".join(f"{name} {count}" for name, count in inspection.pairing.items())
+    console.print(f"sensor pairing in frames: {pairing}", markup=False)
+    sampled = inspection.sampled
+    console.print(f"decoded {sampled['read']} of {sampled['of']} frames, {sampled['broken']} broken")
+    console.print(_shares("class", inspection.classes), _shares("label", inspection.labels))
+    if inspection.round_trip is not None:
+        trip = inspection.round_trip
+        console.print(f"voxel round trip: median IoU {trip['iou_median']:.3f}, least {trip['iou_least']:.3f}")
     for title in ("skipped_scenarios", "skipped_frames", "unlabelled"):
-        problems = inventory[title]
-        lines.append(f"{title.replace('_', ' ')}: {len(problems)}")
-        lines += [f"  {problem['file']}: {problem['reason']}" for problem in problems]
-    return "\n".join(lines)
+        problems = getattr(inventory, title)
+        console.print(f"{title.replace('_', ' ')}: {len(problems)}")
+        for problem in problems:
+            console.print(f"  {problem.file}: {problem.reason}", markup=False, soft_wrap=True)
+    for remark in inspection.remarks:
+        place = f" ({remark.file})" if remark.file else ""
+        console.print(f"{remark.level} {remark.name}: {remark.text}{place}", markup=False, soft_wrap=True)
+    console.print("usable" if inspection.usable else "not usable: see the errors above")
+
+
+def _counts(title: str, counts: dict[str, tuple[int, int]]) -> Table:
+    table = Table(title, "scenarios", "frames")
+    for name, (scenarios, frames) in counts.items():
+        table.add_row(name, str(scenarios), str(frames))
+    return table
+
+
+def _shares(title: str, levels: dict[str, dict[str, int]]) -> Table:
+    """One row a name, one column a level: the share of the level."""
+    table = Table(title, *levels)
+    for name in dict.fromkeys(name for counts in levels.values() for name in counts):
+        cells = [share(counts.get(name, 0), sum(counts.values())) for counts in levels.values()]
+        table.add_row(name, *("-" if cell is None else f"{cell:.3%}" for cell in cells))
+    return table

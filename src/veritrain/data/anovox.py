@@ -11,23 +11,36 @@ from collections import Counter
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from veritrain.data import geometry
-from veritrain.data.anovox_index import Problem, Scenario, Sensor, index_scenario, scenario_folders
+from veritrain.data.anovox_action import ActionRecord, read_action
+from veritrain.data.anovox_calibration import ASSUMED, calibration, demand_calibration, demand_size
+from veritrain.data.anovox_index import Problem, Scenario, index_scenario, layout_of, scenario_folders
 from veritrain.data.anovox_labels import frame_label, labels_from_ids, read_anomaly
 from veritrain.data.options import AnoVoxOptions
-from veritrain.data.sample import UNKNOWN, Calibration, Frame, FrameKey
-from veritrain.data.sensors import read_cloud, read_ids, read_rgb, read_voxels
+from veritrain.data.sample import UNKNOWN, Frame, FrameKey
+from veritrain.data.sensors import (
+    read_depth,
+    read_instance,
+    read_labelled_lidar,
+    read_lidar,
+    read_rgb,
+    read_route,
+    read_semantic,
+    read_voxels,
+)
 from veritrain.errors import BrokenFileError, DataError, LayoutError
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """Part of every cache key: raise it when the same files would give other frames."""
+
+
+READ_SENSORS = ("LIDAR", "RGB-CAM", "SEMANTIC-CAM", "SEMANTIC-LIDAR")
+"""The sensors that a frame is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +48,8 @@ class Inventory:
     """What a data set holds and what was left out.
 
     Attributes:
+        layout: "2024" or "2023".
+        assumed: what the files do not say and the reader takes for granted, in sentences.
         scenarios: number of readable scenarios.
         frames: number of frames with both sensors.
         by_type: scenario type -> (scenarios, frames).
@@ -45,6 +60,8 @@ class Inventory:
         unlabelled: labels that are missing (their level is UNKNOWN), with file and reason.
     """
 
+    layout: str
+    assumed: list[str]
     scenarios: int
     frames: int
     by_type: dict[str, tuple[int, int]]
@@ -56,14 +73,15 @@ class Inventory:
 
 
 class AnoVoxFormat:
-    """AnoVox: camera and LiDAR frames of driving scenarios with semantic ids (layout of the 2024 archives).
+    """AnoVox: camera and LiDAR frames of driving scenarios with semantic ids, in the 2024 or the 2023 layout.
 
     Args:
         path: a folder that holds archives, one archive, one ``Final_Output_*`` folder or one scenario.
-        options: labels, image size and the policy for broken parts.
+        options: labels, image size, the policy for broken parts, and which layout.
 
     Raises:
-        LayoutError: no scenario below ``path``, or with ``on_broken="error"`` a scenario or frame that does not fit.
+        LayoutError: no scenario below ``path``; scenarios of both layouts and no word on which; or with
+            ``on_broken="error"`` a scenario or frame that does not fit.
     """
 
     def __init__(self, path: Path | str, options: AnoVoxOptions | None = None) -> None:
@@ -72,13 +90,14 @@ class AnoVoxFormat:
         self.skipped: list[Problem] = []
         self.scenarios: dict[str, Scenario] = {}
         folders = scenario_folders(self.path) if self.path.is_dir() else []
+        self.layout = self._agreed_layout(folders)
         for folder in folders:
             self._take(folder)
         if not self.scenarios:
             raise LayoutError(
                 "no readable AnoVox scenario",
                 file=self.path,
-                expected="folders Scenario_<id> with sensor_setup.json, at most three levels below",
+                expected="folders Scenario_<id> with sensor_setup.json (or RGB_IMG and PCD), up to three levels below",
                 found=f"{len(folders)} scenario folders"
                 + (f"; the first: {self.skipped[0].reason}" if folders else ""),
                 fix="give the folder that holds the extracted archives; `veritrain data make driving OUT` makes one",
@@ -86,9 +105,12 @@ class AnoVoxFormat:
 
     @staticmethod
     def recognises(path: Path | str) -> bool:
-        """Whether ``path`` holds a scenario with a ``sensor_setup.json``: by content, not by its name."""
+        """Whether ``path`` holds a scenario with a ``sensor_setup.json``, or with RGB_IMG and PCD: by content."""
         folder = Path(path)
-        return folder.is_dir() and any((one / "sensor_setup.json").is_file() for one in scenario_folders(folder))
+        return folder.is_dir() and any(
+            (one / "sensor_setup.json").is_file() or ((one / "RGB_IMG").is_dir() and (one / "PCD").is_dir())
+            for one in scenario_folders(folder)
+        )
 
     def keys(self) -> list[FrameKey]:
         """All frames with both sensors, sorted by group and frame number."""
@@ -120,13 +142,16 @@ class AnoVoxFormat:
                 found=str(pixel_ids.shape),
                 fix="extract the scenario again",
             )
-        points = read_cloud(scenario.sensors["LIDAR"].files[number], np.float32)
+        points = read_lidar(scenario.sensors["LIDAR"].files[number])
         labelled = self._labelled_cloud(scenario, number)
-        if number in scenario.anomaly:
-            read_anomaly(scenario.anomaly[number])  # a damaged label file makes a broken frame, never a normal one
+        if number in scenario.others["ANOMALY"]:
+            read_anomaly(
+                scenario.others["ANOMALY"][number]
+            )  # a damaged label file makes a broken frame, never a normal one
         point_ids = None if labelled is None else labelled[:, 3]
         near = ids_of_points(points, labelled, self.options.point_radius)
-        calibration = self._calibration(scenario, image.shape[:2])
+        size = (image.shape[0], image.shape[1])
+        geometry = calibration(scenario.sensors["RGB-CAM"], scenario.sensors["LIDAR"], size, self.options)
         pixel_labels = np.full(image.shape[:2], UNKNOWN, np.int8) if pixel_ids is None else labels_from_ids(pixel_ids)
         image, pixel_labels = self._resized(image, pixel_labels)
         return Frame(
@@ -139,7 +164,7 @@ class AnoVoxFormat:
             point_labels=labels_from_ids(near),
             point_ids=near,
             pixel_labels=pixel_labels,
-            calibration=calibration,
+            calibration=geometry,
         )
 
     def read_voxels(self, key: FrameKey) -> tuple[NDArray[np.uint16], NDArray[np.int8]] | None:
@@ -148,18 +173,76 @@ class AnoVoxFormat:
         Raises:
             BrokenFileError: the file is not what it must be.
         """
-        scenario, number = self._locate(key)
-        file = scenario.path / "VOXEL_GRID" / f"VOXEL_GRID_{number}.npy"
-        if not file.is_file():
+        file = self.file(key, "VOXEL_GRID")
+        if file is None:
             return None
         voxels = read_voxels(file)
         return voxels, labels_from_ids(voxels[:, 3])
+
+    def read_ids(self, key: FrameKey) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64] | None]:
+        """(H, W) uint8 ids of the semantic image and (M, 4) float64 x, y, z, id of SEMANTIC-LIDAR, as stored.
+
+        Each is None where the frame has no such file. Colours of the 2023 layout are ids here.
+
+        Raises:
+            BrokenFileError: a file is not what it must be.
+        """
+        scenario, number = self._locate(key)
+        return self._pixel_ids(scenario, number), self._labelled_cloud(scenario, number)
+
+    def read_depth(self, key: FrameKey) -> NDArray[np.float32] | None:
+        """(H, W) float32 metres along the viewing axis at the camera's place; None without a file.
+
+        Raises:
+            BrokenFileError: the file is not what it must be.
+        """
+        file = self.file(key, "DEPTH_CAM")
+        return None if file is None else read_depth(file)
+
+    def read_instance(self, key: FrameKey) -> tuple[NDArray[np.uint8], NDArray[np.int32]] | None:
+        """(H, W) uint8 ids and (H, W) int32 object numbers at the camera's place; None without a file.
+
+        Raises:
+            BrokenFileError: the file is not what it must be.
+        """
+        file = self.file(key, "INSTANCE-CAM")
+        return None if file is None else read_instance(file)
+
+    def read_route(self, key: FrameKey) -> NDArray[np.bool_] | None:
+        """(192, 192) bool map of the ego's route from above; None without a file.
+
+        Raises:
+            BrokenFileError: the file is not what it must be.
+        """
+        file = self.file(key, "ROUTE_MAP")
+        return None if file is None else read_route(file)
+
+    def read_action(self, key: FrameKey) -> ActionRecord | None:
+        """What the ego vehicle does; None without a file.
+
+        Raises:
+            BrokenFileError: the file is not what it must be.
+        """
+        file = self.file(key, "ACTION")
+        return None if file is None else read_action(file)
+
+    def file(self, key: FrameKey, kind: str) -> Path | None:
+        """The file of a frame: ``kind`` is a 2024 sensor type or ANOMALY, ACTION, ROUTE_MAP, VOXEL_GRID."""
+        scenario, number = self._locate(key)
+        if kind in scenario.others:
+            return scenario.others[kind].get(number)
+        sensor = scenario.sensors.get(kind)
+        return None if sensor is None else sensor.files.get(number)
+
+    def scenario(self, key: FrameKey) -> Scenario:
+        """The scenario that a frame belongs to."""
+        return self._locate(key)[0]
 
     def content_hash(self, key: FrameKey) -> str:
         """sha256 of what the sensors measured (pixels and points), to find copies under other names."""
         scenario, number = self._locate(key)
         image = self._image(scenario, number)
-        return sensor_hash(image, read_cloud(scenario.sensors["LIDAR"].files[number], np.float32))
+        return sensor_hash(image, read_lidar(scenario.sensors["LIDAR"].files[number]))
 
     def file_hash(self, key: FrameKey) -> str:
         """sha256 over the bytes of all files of a frame, the options and the decoder's version: a cache key."""
@@ -169,7 +252,8 @@ class AnoVoxFormat:
             content = file.read_bytes()
             digest.update(f"{file.name} {len(content)}\n".encode())
             digest.update(content)
-        digest.update((scenario.path / "sensor_setup.json").read_bytes())
+        if scenario.layout == "2024":
+            digest.update((scenario.path / "sensor_setup.json").read_bytes())
         return digest.hexdigest()
 
     def inventory(self) -> Inventory:
@@ -177,6 +261,8 @@ class AnoVoxFormat:
         frames = {group: len(scenario.frames) for group, scenario in sorted(self.scenarios.items())}
         noted = [problem for scenario in self.scenarios.values() for problem in scenario.problems]
         return Inventory(
+            layout=self.layout,
+            assumed=[ASSUMED] if self.layout == "2023" else [],
             scenarios=len(frames),
             frames=sum(frames.values()),
             by_type=self._counts("kind"),
@@ -187,8 +273,34 @@ class AnoVoxFormat:
             unlabelled=[problem for problem in noted if not problem.left_out],
         )
 
+    def _agreed_layout(self, folders: list[Path]) -> str:
+        """The layout to read: as asked for, or the one that all scenarios have."""
+        if self.options.layout != "auto":
+            return self.options.layout
+        seen: dict[str, list[Path]] = {}
+        for folder in folders:
+            try:
+                layout = layout_of(folder)
+            except LayoutError:
+                continue  # both kinds in one scenario: told where the scenario is taken
+            if layout is not None:
+                seen.setdefault(layout, []).append(folder)
+        if len(seen) > 1:
+            raise LayoutError(
+                "scenarios of both layouts lie here",
+                file=self.path,
+                expected="one layout",
+                found="; ".join(f"{len(those)} of {name}, the first {those[0]}" for name, those in seen.items()),
+                fix="give the folder of one of them, or say which is meant: --layout 2024 or --layout 2023",
+            )
+        return next(iter(seen), "2024")
+
     def _take(self, folder: Path) -> None:
         try:
+            if layout_of(folder) not in (self.layout, None):
+                reason = f"another layout than {self.layout}, which was asked for"
+                self.skipped.append(Problem(scenario=folder.name, frame=None, file=str(folder), reason=reason))
+                return
             scenario = index_scenario(folder)
             self._demand_whole(scenario)
         except DataError as error:
@@ -208,7 +320,7 @@ class AnoVoxFormat:
         self.scenarios[scenario.group] = scenario
 
     def _demand_whole(self, scenario: Scenario) -> None:
-        field_of_view(scenario.sensors["RGB-CAM"])
+        demand_calibration(scenario.sensors["RGB-CAM"])
         left_out = [problem for problem in scenario.problems if problem.left_out]
         if left_out and self.options.on_broken == "error":
             raise LayoutError(
@@ -232,41 +344,25 @@ class AnoVoxFormat:
         return scenario, scenario.frames[key.index]
 
     def _files(self, scenario: Scenario, number: int) -> list[Path]:
-        files = [sensor.files[number] for _, sensor in sorted(scenario.sensors.items()) if number in sensor.files]
-        return files + ([scenario.anomaly[number]] if number in scenario.anomaly else [])
+        """What :meth:`read` reads; depth and instance images are not among it."""
+        sensors = [scenario.sensors[kind] for kind in READ_SENSORS if kind in scenario.sensors]
+        files = [sensor.files[number] for sensor in sensors if number in sensor.files]
+        anomaly = scenario.others["ANOMALY"]
+        return files + ([anomaly[number]] if number in anomaly else [])
 
     def _image(self, scenario: Scenario, number: int) -> NDArray[np.uint8]:
         sensor = scenario.sensors["RGB-CAM"]
         image = read_rgb(sensor.files[number])
-        stated = sensor.arguments.get("image_height"), sensor.arguments.get("image_width")
-        if None not in stated and tuple(int(side) for side in stated if side is not None) != image.shape[:2]:
-            raise BrokenFileError(
-                "the image has another size than its sensor",
-                file=sensor.files[number],
-                expected=f"{stated[0]} x {stated[1]} as in sensor_setup.json",
-                found=f"{image.shape[0]} x {image.shape[1]}",
-                fix="extract the scenario again; scaled images would not fit the calibration",
-            )
+        demand_size(sensor, sensor.files[number], (image.shape[0], image.shape[1]))
         return image
 
     def _pixel_ids(self, scenario: Scenario, number: int) -> NDArray[np.uint8] | None:
         sensor = scenario.sensors.get("SEMANTIC-CAM")
-        return None if sensor is None or number not in sensor.files else read_ids(sensor.files[number])
+        return None if sensor is None or number not in sensor.files else read_semantic(sensor.files[number])
 
     def _labelled_cloud(self, scenario: Scenario, number: int) -> NDArray[np.float64] | None:
         sensor = scenario.sensors.get("SEMANTIC-LIDAR")
-        return None if sensor is None or number not in sensor.files else read_cloud(sensor.files[number], np.float64)
-
-    def _calibration(self, scenario: Scenario, size: tuple[int, int]) -> Calibration:
-        camera, lidar = scenario.sensors["RGB-CAM"], scenario.sensors["LIDAR"]
-        matrix = geometry.intrinsics(*size, field_of_view(camera))
-        if self.options.image_height is not None and self.options.image_width is not None:
-            scale = np.array([self.options.image_width / size[1], self.options.image_height / size[0], 1.0])
-            matrix = scale[:, None] * matrix
-        extrinsics = geometry.camera_from_lidar(
-            geometry.pose(camera.location, camera.rotation), geometry.pose(lidar.location, lidar.rotation)
-        )
-        return Calibration(intrinsics=matrix, camera_from_lidar=extrinsics)
+        return None if sensor is None or number not in sensor.files else read_labelled_lidar(sensor.files[number])
 
     def _resized(
         self, image: NDArray[np.uint8], labels: NDArray[np.int8]
@@ -311,25 +407,3 @@ def sensor_hash(image: NDArray[np.uint8], points: NDArray[np.float32]) -> str:
     digest.update(np.ascontiguousarray(image).tobytes())
     digest.update(np.ascontiguousarray(points).tobytes())
     return digest.hexdigest()
-
-
-def field_of_view(camera: Sensor) -> float:
-    """Degrees across the image, from ``camera_fov`` in ``sensor_setup.json``.
-
-    Raises:
-        LayoutError: the value is missing or not between 1 and 179.
-    """
-    value: Any = camera.arguments.get("camera_fov")
-    try:
-        degrees = float(value)
-    except (TypeError, ValueError):
-        degrees = float("nan")
-    if not 1.0 <= degrees <= 179.0:
-        raise LayoutError(
-            "camera_fov is missing or impossible",
-            file=camera.folder.parent / "sensor_setup.json",
-            expected="degrees from 1 to 179",
-            found=repr(value),
-            fix="extract the scenario again: without it points cannot be projected",
-        )
-    return degrees

@@ -125,9 +125,9 @@ def read_anomaly(path: Path) -> AnomalyRecord:
     """
     values = read_pairs(path)
     if "vehicle_id" in values:
-        _demand_keys(path, values, VEHICLE_KEYS)
+        demand_keys(path, values, VEHICLE_KEYS)
         return AnomalyRecord(values=values, is_alive=None)
-    _demand_keys(path, values, STATIC_KEYS)
+    demand_keys(path, values, STATIC_KEYS)
     alive = values["anomaly_is_alive"]
     if alive not in ("True", "False"):
         raise BrokenFileError(
@@ -140,7 +140,12 @@ def read_anomaly(path: Path) -> AnomalyRecord:
     return AnomalyRecord(values=values, is_alive=alive == "True")
 
 
-def _demand_keys(path: Path, values: dict[str, str], keys: tuple[str, ...]) -> None:
+def demand_keys(path: Path, values: dict[str, str], keys: tuple[str, ...]) -> None:
+    """Refuses a file without one of ``keys``.
+
+    Raises:
+        BrokenFileError: names the first that is missing.
+    """
     missing = [key for key in keys if key not in values]
     if missing:
         raise BrokenFileError(

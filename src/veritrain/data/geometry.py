@@ -47,6 +47,28 @@ def camera_from_lidar(camera_pose: Floats, lidar_pose: Floats) -> Floats:
     return axes @ np.linalg.inv(camera_pose) @ lidar_pose
 
 
+def cloud_from_depth(
+    depth: NDArray[np.floating], matrix: Floats, *, reach: float = 100.0
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The points that a depth image shows, in the axes of the stored clouds (forward, left, up) of the camera's place.
+
+    Args:
+        depth: (H, W) metres along the viewing axis.
+        matrix: (3, 3) K.
+        reach: points farther than this many metres are dropped, as AnoVox's generator does.
+
+    Returns:
+        (N, 3) float64 metres, row by row of the image, and (H, W) bool: the pixels they come from.
+    """
+    height, width = depth.shape
+    row, column = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    forward = depth.astype(np.float64)
+    right = (column - matrix[0, 2]) * forward / matrix[0, 0]
+    down = (row - matrix[1, 2]) * forward / matrix[1, 1]
+    near = np.sqrt(right**2 + down**2 + forward**2) <= reach
+    return np.stack([forward[near], -right[near], -down[near]], axis=1), near
+
+
 def project(
     points: NDArray[np.floating], matrix: Floats, extrinsics: Floats, size: tuple[int, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from veritrain.errors import ConfigError, did_you_mean
 
 POLICIES = ("skip", "error")
+LAYOUTS = ("auto", "2024", "2023")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,8 @@ class AnoVoxOptions:
         minimum_visible: k: a frame is anomalous if at least k points or k pixels carry an anomaly id.
         point_radius: metres within which the nearest SEMANTIC-LIDAR point gives a LIDAR point its label.
         on_broken: "skip" lists and counts what cannot be read and goes on; "error" stops at the first.
+        layout: "auto" takes the layout that the folder holds and refuses a folder with both; "2024" or "2023" reads the
+            scenarios of that one and lists the others as left out.
         image_height: rows of the image as given; None keeps the stored size. Give both or neither.
         image_width: columns of the image as given.
 
@@ -27,17 +30,20 @@ class AnoVoxOptions:
     minimum_visible: int = 12
     point_radius: float = 0.5
     on_broken: str = "skip"
+    layout: str = "auto"
     image_height: int | None = None
     image_width: int | None = None
 
     def __post_init__(self) -> None:
-        if self.on_broken not in POLICIES:
-            raise ConfigError(
-                f"unknown on_broken '{self.on_broken}'",
-                expected=" or ".join(POLICIES),
-                found=self.on_broken,
-                fix=did_you_mean(self.on_broken, POLICIES),
-            )
+        for name, known in (("on_broken", POLICIES), ("layout", LAYOUTS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(
+                    f"unknown {name} '{value}'",
+                    expected=" or ".join(known),
+                    found=str(value),
+                    fix=did_you_mean(str(value), known),
+                )
         if self.minimum_visible < 1 or not 0 < self.point_radius < 10:
             raise ConfigError(
                 "labels cannot be made with these limits",

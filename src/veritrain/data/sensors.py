@@ -13,8 +13,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
+from veritrain.data.palette import ids_from_colours, ids_from_packed
+from veritrain.data.pcd import Columns, read_pcd
 from veritrain.errors import BrokenFileError
 
+GRID = (1000, 1000, 64)
+"""Cells of AnoVox's voxel grid along x, y, z."""
+ATTENUATION = 0.004
+"""CARLA's default atmosphere_attenuation_rate per metre: an intensity is exp(-rate * distance)."""
 MAX_PIXELS = 64_000_000
 """Images above this are refused before they are decoded: a small file can name a huge image."""
 
@@ -30,19 +36,107 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return _read_png(path, "RGB")
 
 
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 AnoVox ids from a greyscale PNG (mode L).
+def read_semantic(path: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8 AnoVox ids from a semantic image of either kind, told apart by the image's mode.
+
+    Mode L holds ids (2024 archives). Mode RGB holds colours (2023 sample): ids come from the palette
+    (:mod:`veritrain.data.palette`), and a colour it lacks becomes UNKNOWN_COLOUR.
 
     Raises:
-        BrokenFileError: as :func:`read_rgb`; a colour image is the 2023 sample's layout, which has no ids.
+        BrokenFileError: as :func:`read_rgb`, or a third mode.
     """
-    return _read_png(path, "L")
+    picture = _read_png(path, "L", "RGB")
+    return picture if picture.ndim == 2 else ids_from_colours(picture)
 
 
-def read_depth(path: Path) -> NDArray[np.float64]:
-    """(H, W) float64 metres along the viewing axis: 1000 (R + 256 G + 65536 B) / (2^24 - 1)."""
-    coded = _read_png(path, "RGB").astype(np.int64)
-    return 1000.0 * (coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]) / (2**24 - 1)
+def read_depth(path: Path) -> NDArray[np.float32]:
+    """(H, W) float32 metres along the viewing axis: 1000 (R + 256 G + 65536 B) / (2^24 - 1).
+
+    Raises:
+        BrokenFileError: as :func:`read_rgb`.
+    """
+    coded = _read_png(path, "RGB").astype(np.int32)  # before the sum: uint8 would overflow
+    whole = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
+    return (whole * (1000.0 / (2**24 - 1))).astype(np.float32)
+
+
+def read_instance(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """(H, W) uint8 AnoVox ids and (H, W) int32 object numbers of CARLA's instance image: red, and green + 256 blue.
+
+    Raises:
+        BrokenFileError: as :func:`read_rgb`.
+    """
+    coded = _read_png(path, "RGB")
+    return coded[..., 0].copy(), coded[..., 1].astype(np.int32) + 256 * coded[..., 2].astype(np.int32)
+
+
+def read_route(path: Path) -> NDArray[np.bool_]:
+    """(H, W) bool, True on the ego's route from above (AnoVox: 192 x 192, 5 px a metre, ego 40 px above the bottom).
+
+    Raises:
+        BrokenFileError: not a greyscale PNG, truncated, or above MAX_PIXELS.
+    """
+    return _read_png(path, "L") > 127
+
+
+def read_lidar(path: Path) -> NDArray[np.float32]:
+    """(N, 4) float32 x, y, z in metres and intensity, from ``.npy`` (2024) or ``.pcd`` (2023).
+
+    A ``.pcd`` without a field ``intensity`` (Open3D's plain writer keeps none) gets CARLA's own
+    exp(-ATTENUATION * distance): there an intensity depends on nothing but the distance.
+
+    Raises:
+        BrokenFileError: as :func:`read_cloud` and :func:`veritrain.data.pcd.read_pcd`, or a coordinate is missing.
+    """
+    if path.suffix != ".pcd":
+        cloud: NDArray[np.float32] = read_cloud(path, np.float32)
+        return cloud
+    columns = read_pcd(path)
+    points = _coordinates(path, columns).astype(np.float32)
+    intensity = columns.get("intensity")
+    if intensity is None:
+        intensity = np.exp(-ATTENUATION * np.linalg.norm(points.astype(np.float64), axis=1))
+    made = np.concatenate([points, intensity.astype(np.float32)[:, None]], axis=1)
+    _demand_filled(path, made)
+    return made
+
+
+def read_labelled_lidar(path: Path) -> NDArray[np.float64]:
+    """(N, 4) float64 x, y, z in metres and AnoVox id, from ``.npy`` (2024) or ``.pcd`` with packed colours (2023).
+
+    Raises:
+        BrokenFileError: as :func:`read_lidar`, or there is no field ``rgb`` of four bytes.
+    """
+    if path.suffix != ".pcd":
+        cloud: NDArray[np.float64] = read_cloud(path, np.float64)
+        return cloud
+    columns = read_pcd(path)
+    points = _coordinates(path, columns).astype(np.float64)
+    colours = columns.get("rgb", columns.get("rgba"))
+    if colours is None or colours.dtype.itemsize != 4:
+        raise BrokenFileError(
+            "the labelled cloud has no class colours",
+            file=path,
+            expected="a field rgb of four bytes, 0x00RRGGBB",
+            found=", ".join(f"{name} {column.dtype}" for name, column in columns.items()),
+            fix=AGAIN,
+        )
+    made = np.concatenate([points, ids_from_packed(colours.view(np.uint32)).astype(np.float64)[:, None]], axis=1)
+    _demand_filled(path, made)
+    return made
+
+
+def _coordinates(path: Path, columns: Columns) -> NDArray[Any]:
+    missing = [name for name in ("x", "y", "z") if name not in columns or columns[name].dtype.kind != "f"]
+    if missing:
+        raise BrokenFileError(
+            f"the cloud has no coordinate {missing[0]}",
+            file=path,
+            expected="fields x, y, z of floating point",
+            found=", ".join(f"{name} {column.dtype}" for name, column in columns.items()),
+            fix=AGAIN,
+        )
+    return np.stack([columns[name] for name in ("x", "y", "z")], axis=1)
 
 
 def read_cloud(path: Path, dtype: DTypeLike, *, allow_empty: bool = False) -> NDArray[Any]:
@@ -53,6 +147,32 @@ def read_cloud(path: Path, dtype: DTypeLike, *, allow_empty: bool = False) -> ND
     """
     cloud = _read_npy(path)
     _demand_table(path, cloud, dtype)
+    _demand_filled(path, cloud, allow_empty=allow_empty)
+    return cloud
+
+
+def read_voxels(path: Path) -> NDArray[np.uint16]:
+    """(M, 4) uint16 vx, vy, vz, id.
+
+    Raises:
+        BrokenFileError: as :func:`read_cloud`, or a cell lies outside the grid.
+    """
+    voxels: NDArray[np.uint16] = _read_npy(path)
+    _demand_table(path, voxels, np.uint16)
+    outside = (voxels[:, :3] >= np.array(GRID)).any(axis=1)
+    if outside.any():
+        raise BrokenFileError(
+            "voxels lie outside the grid",
+            file=path,
+            expected=f"cells below {GRID}",
+            found=f"{int(outside.sum())} cells outside, the first {voxels[outside][0, :3].tolist()}",
+            fix=AGAIN,
+        )
+    return voxels
+
+
+def _demand_filled(path: Path, cloud: NDArray[Any], *, allow_empty: bool = False) -> None:
+    """At least one point, and all numbers finite."""
     if len(cloud) == 0 and not allow_empty:
         raise BrokenFileError(
             "the cloud is empty", file=path, expected="at least one point", found="0 points", fix=AGAIN
@@ -67,36 +187,22 @@ def read_cloud(path: Path, dtype: DTypeLike, *, allow_empty: bool = False) -> ND
             found=f"{count} rows with NaN or infinity, the first is row {row}",
             fix=AGAIN,
         )
-    return cloud
 
 
-def read_voxels(path: Path) -> NDArray[np.uint16]:
-    """(M, 4) uint16 vx, vy, vz, id.
-
-    Raises:
-        BrokenFileError: as :func:`read_cloud`.
-    """
-    voxels: NDArray[np.uint16] = _read_npy(path)
-    _demand_table(path, voxels, np.uint16)
-    return voxels
-
-
-def _read_png(path: Path, mode: str) -> NDArray[np.uint8]:
+def _read_png(path: Path, *modes: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(path, formats=["PNG"])
         with picture:
             _demand_size(path, picture.size)
-            if picture.mode != mode:
+            if picture.mode not in modes:
                 raise BrokenFileError(
                     "the image has another mode",
                     file=path,
-                    expected=f"an 8-bit PNG of mode {mode}",
+                    expected=f"an 8-bit PNG of mode {' or '.join(modes)}",
                     found=f"mode {picture.mode}",
-                    fix="a colour SEMANTIC image belongs to the 2023 sample; use the 2024 archives"
-                    if mode == "L"
-                    else AGAIN,
+                    fix=AGAIN,
                 )
             return np.asarray(picture)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veritrain.data.anovox_labels import ROAD_LINE
-from veritrain.data.sensors import read_cloud, read_voxels
+from veritrain.data.sensors import GRID, read_cloud, read_voxels
 
 CELL = 0.5
 """Edge of a voxel in metres."""
-SIZE = (1000, 1000, 64)
+SIZE = GRID
 OFFSET: NDArray[np.float64] = np.array([250.0, 250.0, 16.0])
 """Metres added before flooring: half the grid's extent, so that the ego is in cell (500, 500, 32)."""
 

@@ -62,7 +62,7 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
     Raises:
         DataError: a broken data set, or a split that cannot carry the claim.
     """
-    options = AnoVoxOptions(on_broken=recipe.on_broken)
+    options = AnoVoxOptions(on_broken=recipe.on_broken, layout=recipe.layout)
     source = open_anovox(recipe.data, options, cache=Path(recipe.cache) if recipe.cache else None)
     keys = source.keys()
     split = split_groups(keys, {key.id: source.frame_label(key) for key in keys})
@@ -100,6 +100,8 @@ def _card(
     return {
         "schema": 1,
         "format": "anovox",
+        "layout": inventory.layout,
+        "assumed": inventory.assumed,
         "made_data": made,
         "licence": licence,
         "commercial_use": commercial,

@@ -59,6 +59,7 @@ class AnomalyRecipe:
         controls: full (19 permuted retrainings), quick (all that SHOWN needs) or none.
         control_steps: optimiser steps of each permuted retraining and of the true run it is held against.
         on_broken: skip (listed and counted) or error, for broken scenarios and frames.
+        layout: auto, or 2024 or 2023 where the folder holds scenarios of both AnoVox layouts.
         cache: folder for decoded arrays; empty is beside the data set.
         threads: CPU threads; 0 leaves it to torch.
         waivers: checks set aside, shown in the report, never counted as passed.
@@ -98,6 +99,7 @@ class AnomalyRecipe:
     controls: Controls = "quick"
     control_steps: int = 324
     on_broken: Literal["skip", "error"] = "skip"
+    layout: Literal["auto", "2024", "2023"] = "auto"
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)

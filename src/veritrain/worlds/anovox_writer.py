@@ -1,4 +1,4 @@
-"""Writes rendered scenarios as AnoVox's generator does (arXiv 2405.07865, layout of the 2024 archives).
+"""Writes rendered scenarios as AnoVox's generator does (arXiv 2405.07865): 2024 archives, or the 2023 sample's layout.
 
 Folders, file names, types, the y-negated (right-handed) points, the two separate sweeps, the ``key ; value`` files
 and the sparse voxels follow the published format.
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from veritrain.data.pcd import write_pcd
+from veritrain.worlds import anovox_2023
 from veritrain.worlds.anovox_setup import LOCATION, archive_name, folder_name, output_name, sensor_setup
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.plan import ScenarioPlan
@@ -33,7 +35,8 @@ def write_scenario(out: Path, plan: ScenarioPlan, options: DrivingOptions) -> li
     """Renders and writes one scenario; returns per frame (anomalous points, anomalous pixels)."""
     folder = scenario_folder(out, plan, options)
     folder.mkdir(parents=True)
-    _write_json(folder / "sensor_setup.json", sensor_setup(plan, options))
+    if options.layout == "2024":
+        _write_json(folder / "sensor_setup.json", sensor_setup(plan, options))
     scene = build_scene(plan, options)
     counts = []
     for frame in range(options.frames):
@@ -44,16 +47,30 @@ def write_scenario(out: Path, plan: ScenarioPlan, options: DrivingOptions) -> li
 
 
 def write_broken_scenario(out: Path, plan: ScenarioPlan, options: DrivingOptions) -> None:
-    """A scenario whose generator died: images without ``sensor_setup.json``, as one published scenario is."""
+    """A scenario whose generator died: images without ``sensor_setup.json``, as one published scenario is; in the 2023
+    layout, which has no such file, images without clouds."""
     folder = scenario_folder(out, plan, options)
     moment = render(build_scene(plan, options), options, 0)
-    path = _file(folder, folder_name("RGB-CAM", plan, options), plan.first_counter, "png")
+    name = "RGB_IMG" if options.layout == "2023" else folder_name("RGB-CAM", plan, options)
+    path = _file(folder, name, plan.first_counter, "png")
     _save_image(path, moment.image)
 
 
 def _write_frame(folder: Path, scene: Scene, moment: Moment, options: DrivingOptions, frame: int) -> None:
     plan = scene.plan
     number = plan.first_counter + frame
+    if options.layout == "2023":
+        _write_sensors_2023(folder, moment, number)
+    else:
+        _write_sensors(folder, plan, moment, options, number)
+    np.save(_file(folder, "VOXEL_GRID", number, "npy"), _voxels(moment, options))
+    action = _vehicle_pairs(plan, number, "ego", moment.ego, speed=plan.speed * 36.0, brake=0.0)
+    _write_pairs(_file(folder, "ACTION", number, "csv"), action)
+    if plan.kind != "normality":
+        _write_pairs(_file(folder, "ANOMALY", number, "csv"), _anomaly_pairs(scene, moment, number, frame))
+
+
+def _write_sensors(folder: Path, plan: ScenarioPlan, moment: Moment, options: DrivingOptions, number: int) -> None:
     images = {
         "RGB-CAM": moment.image,
         "DEPTH_CAM": encode_depth(moment.depth),
@@ -65,12 +82,14 @@ def _write_frame(folder: Path, scene: Scene, moment: Moment, options: DrivingOpt
     clouds: dict[str, NDArray[Any]] = {"LIDAR": moment.lidar, "SEMANTIC-LIDAR": moment.semantic_lidar}
     for kind, cloud in clouds.items():
         np.save(_file(folder, folder_name(kind, plan, options), number, "npy"), cloud)
-    np.save(_file(folder, "VOXEL_GRID", number, "npy"), _voxels(moment, options))
     _save_image(_file(folder, "ROUTE_MAP", number, "png"), _route_map(moment))
-    action = _vehicle_pairs(plan, number, "ego", moment.ego, speed=plan.speed * 36.0, brake=0.0)
-    _write_pairs(_file(folder, "ACTION", number, "csv"), action)
-    if plan.kind != "normality":
-        _write_pairs(_file(folder, "ANOMALY", number, "csv"), _anomaly_pairs(scene, moment, number, frame))
+
+
+def _write_sensors_2023(folder: Path, moment: Moment, number: int) -> None:
+    for name, image in anovox_2023.images(moment, encode_depth(moment.depth)).items():
+        _save_image(_file(folder, name, number, "png"), image)
+    for name, columns in anovox_2023.clouds(moment).items():
+        write_pcd(_file(folder, name, number, "pcd"), columns)
 
 
 def encode_depth(depth: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -89,7 +108,8 @@ def _voxels(moment: Moment, options: DrivingOptions) -> NDArray[np.uint16]:
     clouds = [moment.semantic_lidar]
     if options.voxels_from == "union":
         clouds.append(depth_cloud(moment.depth, moment.semantic, options.width / 2))
-    return voxel_grid(clouds)
+    voxels = voxel_grid(clouds)
+    return anovox_2023.voxels_by_colour(voxels) if options.layout == "2023" else voxels
 
 
 def _route_map(moment: Moment) -> NDArray[np.uint8]:

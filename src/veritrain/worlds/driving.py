@@ -37,7 +37,7 @@ class WorldSummary:
         positives: frames with at least MINIMUM_VISIBLE anomalous points or pixels.
         by_type: scenario type -> scenarios.
         by_visibility: what it takes to see a static anomaly -> scenarios.
-        broken: scenarios written without ``sensor_setup.json``.
+        broken: scenarios written that cannot be read: without ``sensor_setup.json``, in the 2023 layout without clouds.
     """
 
     path: Path

@@ -21,6 +21,7 @@ TICK_SECONDS = 0.1
 """AnoVox's FIXED_DELTA_SECONDS: one frame per tick, 10 Hz."""
 
 VOXEL_SOURCES = ("semantic_lidar", "union")
+WORLD_LAYOUTS = ("2024", "2023")
 VARIANTS = ("standard", "held_out")
 ANOMALIES = ("mixed", "pairs")
 
@@ -37,10 +38,12 @@ class DrivingOptions:
         seed: seed of the world; equal options give equal bytes.
         density: "default" (64 x 180 rays) or "official" (64 x 1563 rays).
         voxels_from: "semantic_lidar" as the published generator does, or "union" with the depth image.
-        broken: scenarios without ``sensor_setup.json``, as one published scenario is.
         anomalies: "mixed", or "pairs": only things that look like a car and measure like a board or the other way
             round, among things that do not, at the same places (``worlds/pairs.py``).
         pair_cue: in a world of pairs, how much each sensor alone sees of an odd one, from 0 (nothing) to 1.
+        broken: scenarios without ``sensor_setup.json``, as one published scenario is (2023: without clouds).
+        layout: "2024" as the published archives lie, or "2023" as the older sample does (colours, ``.pcd``); the same
+            streets either way.
         variant: "standard", or "held_out": other palettes and shapes, which nobody tunes on.
 
     Raises:
@@ -55,6 +58,7 @@ class DrivingOptions:
     density: str = "default"
     voxels_from: str = "semantic_lidar"
     broken: int = 1
+    layout: str = "2024"
     variant: str = "standard"
     anomalies: str = "mixed"
     pair_cue: float = 0.0
@@ -64,6 +68,7 @@ class DrivingOptions:
             _demand_range(name, getattr(self, name), low, high)
         _demand_choice("density", self.density, tuple(DENSITIES))
         _demand_choice("voxels_from", self.voxels_from, VOXEL_SOURCES)
+        _demand_choice("layout", self.layout, WORLD_LAYOUTS)
         _demand_choice("variant", self.variant, VARIANTS)
         _demand_choice("anomalies", self.anomalies, ANOMALIES)
         self._demand_cue()

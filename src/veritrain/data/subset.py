@@ -1,0 +1,282 @@
+"""A part of an AnoVox data set as a data set of its own, file by file, in the layout it had."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veritrain.data.anovox import AnoVoxFormat
+from veritrain.data.anovox_index import ARCHIVE, CONFIGURATION, COUNTER, Scenario
+from veritrain.data.options import AnoVoxOptions
+from veritrain.errors import ConfigError, StorageError, UsageError
+
+CARD = "subset.json"
+"""Beside the archives: what was taken, by which words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetOptions:
+    """What to take. Every word narrows what the others leave.
+
+    Attributes:
+        scenarios: folder names of scenarios, or beginnings of them (Scenario_1a2b, or 1a2b), separated by commas.
+        types: normality, static, sudden_braking, unknown, separated by commas.
+        towns: such as Town03, separated by commas.
+        share: of the scenarios of each type that are left, drawn by the seed; at least one a type.
+        frames: of each scenario, evenly spaced in time; 0 takes all.
+        seed: of the drawing.
+        link: hard links instead of copies: no room taken, but a change in one place is a change in both.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    scenarios: str = ""
+    types: str = ""
+    towns: str = ""
+    share: float = 1.0
+    frames: int = 0
+    seed: int = 0
+    link: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1 or self.frames < 0 or self.seed < 0:
+            raise ConfigError(
+                "no such part",
+                expected="share above 0 and at most 1; frames and seed not below 0",
+                found=f"share {self.share}, frames {self.frames}, seed {self.seed}",
+                fix="--share 0.25 --frames 20",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetSummary:
+    """What was written.
+
+    Attributes:
+        path: the new data set.
+        scenarios: how many.
+        frames: how many.
+        by_type: scenario type -> scenarios.
+        files: files written or linked.
+        left: files in folders of the scenarios taken that belong to no frame, and so were left.
+    """
+
+    path: Path
+    scenarios: int
+    frames: int
+    by_type: dict[str, int]
+    files: int
+    left: int
+
+
+def write_subset(source: AnoVoxFormat, out: Path | str, options: SubsetOptions) -> SubsetSummary:
+    """Copies or links the chosen frames of the chosen scenarios with everything that belongs to them.
+
+    Only frames with camera and LiDAR are taken, and only scenarios that can be read. The result is read again.
+
+    Raises:
+        UsageError: ``out`` holds something or lies inside the data set, or nothing is left to take.
+        StorageError: the disk is full, read-only, or cannot link; what was written is removed again.
+        DataError: the result does not read as what was taken.
+    """
+    folder = Path(out)
+    chosen = choose(source, options)
+    _demand_apart(source, folder)
+    taken = {scenario.group: spaced(scenario.frames, options.frames) for scenario in chosen}
+    existed = folder.exists()
+    try:
+        counts = [_write(source, folder, scenario, set(taken[scenario.group]), options) for scenario in chosen]
+        _write_card(source, folder, chosen, taken, options)
+    except OSError as error:
+        for child in folder.iterdir() if existed and folder.is_dir() else []:
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise StorageError(
+            "the subset cannot be written",
+            file=folder,
+            expected="a writable folder with room" + (", on the disk of the data set (--link)" if options.link else ""),
+            found=str(error),
+            fix="leave out --link" if options.link else "free some space or choose another folder",
+        ) from error
+    _demand_equal(folder, source, taken)
+    return SubsetSummary(
+        path=folder,
+        scenarios=len(chosen),
+        frames=sum(len(frames) for frames in taken.values()),
+        by_type=dict(sorted(Counter(scenario.kind for scenario in chosen).items())),
+        files=sum(files for files, _ in counts),
+        left=sum(left for _, left in counts),
+    )
+
+
+def choose(source: AnoVoxFormat, options: SubsetOptions) -> list[Scenario]:
+    """The scenarios to take, sorted by group.
+
+    Raises:
+        UsageError: a word fits no scenario, or none is left.
+    """
+    left = [scenario for _, scenario in sorted(source.scenarios.items())]
+    for name, text in (("types", options.types), ("towns", options.towns)):
+        words = _words(text)
+        known = sorted({_property(scenario, name) for scenario in source.scenarios.values()})
+        unknown = sorted(set(words) - set(known))
+        if unknown:
+            raise UsageError(
+                f"no scenario of {name} '{unknown[0]}'", expected=", ".join(known), found=text, fix="choose from these"
+            )
+        left = [scenario for scenario in left if not words or _property(scenario, name) in words]
+    left = _named(left, _words(options.scenarios))
+    left = _drawn(left, options.share, options.seed)
+    if not left:
+        raise UsageError(
+            "nothing is left to take",
+            file=source.path,
+            expected="at least one scenario that fits all words",
+            found=f"types '{options.types}', towns '{options.towns}', scenarios '{options.scenarios}'",
+            fix="`veritrain data check` lists types, towns and scenarios",
+        )
+    return left
+
+
+def spaced(frames: list[int], count: int) -> list[int]:
+    """``count`` frame numbers, evenly spaced in place, or all where ``count`` is 0 or there are no more."""
+    if count == 0 or count >= len(frames):
+        return list(frames)
+    return [frames[(2 * place + 1) * len(frames) // (2 * count)] for place in range(count)]
+
+
+def _property(scenario: Scenario, name: str) -> str:
+    return scenario.kind if name == "types" else scenario.town
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _named(scenarios: list[Scenario], words: list[str]) -> list[Scenario]:
+    taken = []
+    for word in words:
+        beginning = word if word.startswith("Scenario_") else f"Scenario_{word}"
+        fitting = [scenario for scenario in scenarios if scenario.path.name.startswith(beginning)]
+        if not fitting:
+            raise UsageError(
+                f"no scenario '{word}'",
+                expected="the beginning of a scenario's folder name, after types and towns had their say",
+                found=word,
+                fix="`veritrain data check PATH --json` lists them under by_scenario",
+            )
+        taken += fitting
+    groups = {scenario.group for scenario in taken}
+    return [scenario for scenario in scenarios if not words or scenario.group in groups]
+
+
+def _drawn(scenarios: list[Scenario], part: float, seed: int) -> list[Scenario]:
+    """``part`` of each type, rounded, at least one; which ones depends on the seed, the type and the names only."""
+    groups: set[str] = set()
+    for kind in sorted({scenario.kind for scenario in scenarios}):
+        names = [scenario.group for scenario in scenarios if scenario.kind == kind]
+        random = np.random.default_rng([seed, *kind.encode()])
+        count = max(1, int(len(names) * part + 0.5))
+        groups.update(names[place] for place in random.permutation(len(names))[:count])
+    return [scenario for scenario in scenarios if scenario.group in groups]
+
+
+def _demand_apart(source: AnoVoxFormat, folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "the folder holds something already",
+            file=folder,
+            expected="a folder that does not exist or is empty",
+            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
+            fix="choose another folder, or remove this one",
+        )
+    if folder.resolve().is_relative_to(source.path.resolve()):
+        raise UsageError(
+            "the subset would lie inside the data set",
+            file=folder,
+            expected="a folder outside",
+            found=f"a folder below {source.path}",
+            fix="choose another folder: the data set would hold every scenario taken twice",
+        )
+
+
+def _place(source: AnoVoxFormat, scenario: Scenario) -> Path:
+    """Where a scenario lies below the new root: with its archive's name, which says town and type."""
+    archive = next((parent for parent in scenario.path.parents if ARCHIVE.fullmatch(parent.name)), None)
+    if archive is not None:
+        return scenario.path.relative_to(archive.parent)
+    return Path(scenario.path.name) if scenario.path == source.path else scenario.path.relative_to(source.path)
+
+
+def _write(
+    source: AnoVoxFormat, folder: Path, scenario: Scenario, frames: set[int], options: SubsetOptions
+) -> tuple[int, int]:
+    """Files written, and files left because they belong to no frame."""
+    target = folder / _place(source, scenario)
+    written = left = 0
+    for file in sorted(path for path in scenario.path.rglob("*") if path.is_file()):
+        below = file.relative_to(scenario.path)
+        token = file.stem.rsplit("_", 1)[-1]
+        of_a_frame = len(below.parts) > 1 and COUNTER.fullmatch(token) is not None
+        if len(below.parts) > 1 and not of_a_frame:
+            left += 1
+        elif not of_a_frame or int(token) in frames:
+            _put(file, target / below, options)
+            written += 1
+    configuration = scenario.path.parent / CONFIGURATION
+    for file in sorted(configuration.glob("*.json")):
+        if not (target.parent / CONFIGURATION / file.name).exists():
+            _put(file, target.parent / CONFIGURATION / file.name, options)
+            written += 1
+    return written, left
+
+
+def _put(file: Path, target: Path, options: SubsetOptions) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if options.link:
+        os.link(file, target)
+    else:
+        shutil.copyfile(file, target)
+
+
+def _write_card(
+    source: AnoVoxFormat, folder: Path, chosen: list[Scenario], taken: dict[str, list[int]], options: SubsetOptions
+) -> None:
+    """``subset.json``, and the world's own card where the data are made: a part of made data is made."""
+    for root in (source.path, *source.path.resolve().parents[:3]):
+        made = root / "veritrain_world.json"
+        if made.is_file():
+            _put(made, folder / made.name, options)
+            break
+    content: dict[str, Any] = {
+        "schema": 1,
+        "layout": source.layout,
+        "asked": asdict(options),
+        "of": {"scenarios": len(source.scenarios), "frames": sum(len(one.frames) for one in source.scenarios.values())},
+        "left_out_as_broken": len(source.skipped),
+        "taken": {scenario.group: {"type": scenario.kind, "frames": taken[scenario.group]} for scenario in chosen},
+    }
+    (folder / CARD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _demand_equal(folder: Path, source: AnoVoxFormat, taken: dict[str, list[int]]) -> None:
+    """Reads the result's names and holds them against what was taken."""
+    options = AnoVoxOptions(layout=source.layout)
+    found = {group: scenario.frames for group, scenario in AnoVoxFormat(folder, options).scenarios.items()}
+    if found != taken:
+        raise StorageError(
+            "the subset does not read as what was taken",
+            file=folder,
+            expected=f"{len(taken)} scenarios, {sum(map(len, taken.values()))} frames",
+            found=f"{len(found)} scenarios, {sum(map(len, found.values()))} frames",
+            fix="the data set changed while it was copied: remove the subset and take it again",
+        )
