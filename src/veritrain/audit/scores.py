@@ -55,8 +55,7 @@ def _own_run(record: RunRecord) -> Finding:
         )
     low, high = score["gain_ci95"]
     gain = (
-        f"{claim.metric} on {claim.split} beats the best trivial baseline by [{low:+.3f}, "
-        f"{high:+.3f}] (95 %, groups)"
+        f"{claim.metric} on {claim.split} beats the best trivial baseline by [{low:+.3f}, {high:+.3f}] (95 %, groups)"
     )
     cited = (Citation(file=str(record.path / "results.json")),)
     if low > 0:

@@ -25,6 +25,9 @@ BINS = 256
 POINT_EDGES = PIXEL_EDGES = (1, 12, 50, 200, 1000)
 """Sizes: none, 1 to 11, 12 to 49, ... anomalous returns or pixels in a frame."""
 
+CATEGORIES = {one: "behaviour" if one == 100 else NAMES[one] for one in sorted(ANOMALY_IDS)}
+"""Anomaly id to its category, in AnoVox's words."""
+
 Family = Mapping[str, NDArray[np.bool_]]
 """Kind to (N,) bool over the frames of the split: the anomalous frames of that kind."""
 
@@ -188,10 +191,8 @@ def size_families(keys: Sequence[FrameKey], predictions: Predictions, source: An
     anomalous = predictions["frame_labels"] == 1
     families: dict[str, Family] = {}
     for level, edges, word in (("point", POINT_EDGES, "returns"), ("pixel", PIXEL_EDGES, "pixels")):
-        if f"{level}_labels" in predictions:
-            sample = samples_at(predictions, level, np.arange(len(keys)))
-            counts = np.bincount(sample[labels_at(predictions, level) == 1], minlength=len(keys))
-            bins = np.searchsorted(edges, counts, side="right")
+        if f"{level}_ids" in predictions:
+            bins = np.searchsorted(edges, _counts_of_ids(predictions, level, len(keys)).sum(1), side="right")
             kinds = {_bin_name(place, edges, word): anomalous & (bins == place) for place in range(len(edges) + 1)}
             families[f"anomalous {word} in the frame"] = {name: mask for name, mask in kinds.items() if mask.any()}
     stated = [source.anomaly_values(key).get("size") if hit else None for key, hit in zip(keys, anomalous, strict=True)]
@@ -213,13 +214,16 @@ def _masks(names: Sequence[str | None], anomalous: NDArray[np.bool_]) -> Family:
 
 def _categories(predictions: Predictions, n: int) -> list[str | None]:
     """The category of each frame's anomaly, None where no return or pixel carries an anomaly id."""
-    ids = np.array(sorted(ANOMALY_IDS))
-    counts = np.zeros((n, len(ids)), np.int64)
-    for level in ("point", "pixel"):
-        if f"{level}_ids" in predictions:
-            found = np.asarray(predictions[f"{level}_ids"]).reshape(-1)
-            sample = samples_at(predictions, level, np.arange(n))
-            for place, one in enumerate(ids):
-                counts[:, place] += np.bincount(sample[found == one], minlength=n)
-    words = ["behaviour" if one == 100 else NAMES[int(one)] for one in ids]
+    there = [level for level in ("point", "pixel") if f"{level}_ids" in predictions]
+    counts = sum((_counts_of_ids(predictions, level, n) for level in there), np.zeros((n, len(CATEGORIES)), np.int64))
+    words = list(CATEGORIES.values())
     return [words[row.argmax()] if row.any() else None for row in counts]
+
+
+def _counts_of_ids(predictions: Predictions, level: str, n: int) -> NDArray[np.int64]:
+    """(N, C) how many returns or pixels of each frame carry each anomaly id, in the order of CATEGORIES."""
+    ids = np.asarray(predictions[f"{level}_ids"])
+    per_frame = predictions["point_counts"].astype(np.int64) if level == "point" else ids[0].size
+    sample = np.repeat(np.arange(n), per_frame)
+    flat = ids.reshape(-1)
+    return np.stack([np.bincount(sample[flat == one], minlength=n) for one in CATEGORIES], axis=1)

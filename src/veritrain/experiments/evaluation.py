@@ -29,11 +29,10 @@ def open_source(recipe: AnomalyRecipe) -> AnoVoxFormat:
 
 
 def predictions_on_test(recipe: AnomalyRecipe, data: DrivingData, task: Task, model: nn.Module) -> Predictions:
-    """Predictions over test, with ``pixel_ids`` (N, H, W) uint8 beside the pixels' scores where ids are on disk."""
-    predictions = predict_set(task, model, data.sets["test"])
-    if "pixel_scores" not in predictions:
-        return predictions
-    ids = _pixel_ids(open_source(recipe), data.keys["test"], predictions["pixel_labels"].shape[1:])
+    """Predictions over test, with ``pixel_ids`` (N, H, W) uint8 where ids are on disk; no model ever sees them."""
+    test = data.sets["test"]
+    predictions = predict_set(task, model, test)
+    ids = _pixel_ids(open_source(recipe), data.keys["test"], test.frames[0].image.shape[:2])
     return predictions if ids is None else {**predictions, "pixel_ids": ids}
 
 

@@ -114,7 +114,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "components_note": (
         "SegmentMeIfYouCan's component metrics over all test frames. The threshold was chosen on validation "
         "(best pixel F1), not on test as the benchmark does:",
-        "SegmentMeIfYouCan 的连通区域指标，覆盖全部测试帧。阈值在验证集上选定（像素 F1 最佳），而非像该基准那样在测试集上选定：",
+        "SegmentMeIfYouCan 的连通区域指标，覆盖全部测试帧。"
+        "阈值在验证集上选定（像素 F1 最佳），而非像该基准那样在测试集上选定：",
     ),
     "sizes": ("Sizes", "尺寸"),
     "least_called": ("Least pixels, predicted", "预测的最小像素数"),

@@ -80,14 +80,22 @@ class GroupedScores:
     Args:
         scores, labels: flat, labels 0 or 1 (unknown already left out). groups: (N,) int64 group of each score.
         n_groups: how many groups there are, with or without known labels.
+        bins: of dense scores, and as many again where positives lie.
     """
 
     def __init__(
-        self, scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int, *, exact: bool
+        self,
+        scores: NDArray[Any],
+        labels: NDArray[Any],
+        groups: NDArray[np.int64],
+        n_groups: int,
+        *,
+        exact: bool,
+        bins: int = DENSE_BINS,
     ) -> None:
         self._exact = SortedScores(scores, labels, groups) if exact and len(np.unique(groups)) == n_groups else None
         if self._exact is None:
-            self._counts = group_histograms(scores, labels, groups, n_groups)
+            self._counts = group_histograms(scores, labels, groups, n_groups, bins=bins)
         self._found: dict[tuple[tuple[int, ...], bytes], RankingArrays] = {}
 
     def under(self, weights: NDArray[Any], metric: str) -> NDArray[np.float64]:
@@ -110,18 +118,17 @@ class GroupedScores:
 
 
 def group_histograms(
-    scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int
+    scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int, *, bins: int = DENSE_BINS
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Equal-frequency bins of the pooled scores, so that resolution lies where the scores are."""
     if not scores.size:
         return np.zeros((n_groups, 1), np.int64), np.zeros((n_groups, 1), np.int64)
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, DENSE_BINS + 1)[1:-1], method="nearest"))
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="nearest"))
     if labels.any():
-        fine = np.quantile(scores[labels == 1], np.linspace(0, 1, DENSE_BINS + 1)[1:-1], method="nearest")
+        fine = np.quantile(scores[labels == 1], np.linspace(0, 1, bins + 1)[1:-1], method="nearest")
         edges = np.unique(np.concatenate([edges, fine]))
-    bins = np.searchsorted(edges, scores, side="right")
     width = len(edges) + 1
-    flat = groups * width + bins
+    flat = groups * width + np.searchsorted(edges, scores, side="right")
     shape = (n_groups, width)
     positives = np.bincount(flat[labels == 1], minlength=n_groups * width).reshape(shape)
     return positives, np.bincount(flat[labels == 0], minlength=n_groups * width).reshape(shape)
@@ -168,7 +175,14 @@ def scores_with_intervals(
 
 
 def ranked_entries(
-    levels: Mapping[str, Level], own: RankingScores, n_groups: int, *, exact: bool, seed: int = 0
+    levels: Mapping[str, Level],
+    own: RankingScores,
+    n_groups: int,
+    *,
+    exact: bool,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    bins: int = DENSE_BINS,
 ) -> dict[str, dict[str, Any]]:
     """auroc, ap and fpr95 to value, chance, n, positives, ci95, gain_ci95, baselines and which of them is best.
 
@@ -177,17 +191,18 @@ def ranked_entries(
         own: the model's scores, already known.
         n_groups: groups to resample, with or without known labels.
         exact: keep every score (few samples) rather than histograms.
+        resamples, bins: of the intervals; values, chance and baselines are exact whatever they are.
     """
     _, labels, of = levels["model"]
     has_positive = np.bincount(of[labels == 1], minlength=n_groups) > 0
-    tables = {name: GroupedScores(*level, n_groups, exact=exact) for name, level in levels.items()}
+    tables = {name: GroupedScores(*level, n_groups, exact=exact, bins=bins) for name, level in levels.items()}
     against = {name: ranking_scores(*level[:2]) for name, level in levels.items() if name != "model"}
     chance = {"auroc": chance_auroc(), "ap": chance_ap(own.n, own.positives), "fpr95": chance_fpr95(own.positives)}
     out = {}
     for metric in METRICS:
         scored = {name: getattr(found, metric) for name, found in against.items()}
         entry = {"value": getattr(own, metric), "chance": chance[metric], "n": own.n, "positives": own.positives}
-        out[metric] = entry | _intervals(tables, scored, metric, has_positive, seed)
+        out[metric] = entry | _intervals(tables, scored, metric, has_positive, seed, resamples)
     return out
 
 
@@ -197,6 +212,7 @@ def _intervals(
     metric: str,
     strata: NDArray[np.bool_],
     seed: int,
+    resamples: int,
 ) -> dict[str, Any]:
     up = HIGHER_IS_BETTER[metric]
     known = {name: value for name, value in against.items() if value is not None}
@@ -204,7 +220,7 @@ def _intervals(
     sign = 1.0 if up else -1.0
     groups = len(strata)
     own = group_bootstrap(
-        groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=RESAMPLES
+        groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=resamples
     )
     gain = None
     if best is not None:
@@ -213,7 +229,7 @@ def _intervals(
             lambda w: sign * (tables["model"].under(w, metric) - tables[best].under(w, metric)),
             strata=strata,
             seed=seed,
-            n_resamples=RESAMPLES,
+            n_resamples=resamples,
             bounds=(-1.0, 1.0),
         )
     return {
