@@ -68,7 +68,7 @@ def test_few_groups_have_no_interval_and_say_so():
     mask = (predictions["frame_labels"] == 1) & (kind == "far")
     entry = broken_down({"distance": {"far": mask}}, predictions, {}, groups)["far"]
     assert entry["groups"] == 2 and entry["point_ap"] is not None and entry["point_ap_ci95"] is None
-    assert entry["point_ap_no_interval"] == "2 groups hold it, fewer than 4"
+    assert entry["point_ap_no_interval"] == "groups that hold it: 2, 4 needed"
 
 
 def test_a_kind_without_a_return_is_undefined_not_zero():

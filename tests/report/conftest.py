@@ -28,7 +28,7 @@ def kind_entry(value: float, ends: list[float] | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"family": f"scenario type {HOSTILE}", "positives": 43, "groups": 8 if ends else 3}
     for name, one in (("frame_auroc", value), ("point_ap", None), ("object_point_ap", value / 3)):
         known = ends if one is not None else None
-        reason = None if known else "3 groups hold it, fewer than 4"
+        reason = None if known else "groups that hold it: 3, 4 needed"
         beside = {"ci95": known, "no_interval": reason, "chance": 0.5, "baseline": 0.4321, "baseline_name": "range"}
         entry |= {name: one, **{f"{name}_{key}": item for key, item in beside.items()}, f"{name}_positives": 1234}
     return entry

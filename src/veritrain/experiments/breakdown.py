@@ -109,7 +109,7 @@ class AgainstNormal:
     ) -> tuple[list[float] | None, str | None]:
         found = int(holding.sum())
         if found < LEAST_GROUPS:
-            return None, f"{found} groups hold it, fewer than {LEAST_GROUPS}"
+            return None, f"groups that hold it: {found}, {LEAST_GROUPS} needed"
         interval = group_bootstrap(
             self._n_groups,
             lambda weights: getattr(scores_of_groups(hits, self._alarms, weights), metric),
