@@ -40,10 +40,17 @@ def tiny_frame(name: str, group: str, *, anomalous: bool, seed: int) -> Frame:
         points=points,
         frame_label=int(anomalous),
         point_labels=point_labels,
-        point_ids=np.select([point_labels == 1, point_labels == 0], [29, 1], UNKNOWN).astype(np.int32),
+        point_ids=np.select([point_labels == 1, point_labels == 0], [29, normal_ids(len(points))], UNKNOWN).astype(
+            np.int32
+        ),
         pixel_labels=pixel_labels,
         calibration=calibration(),
     )
+
+
+def normal_ids(n: int) -> np.ndarray:
+    """(n,) ids of normal returns: every third one lies on a car (14), the others on the road (1)."""
+    return np.where(np.arange(n) % 3 == 0, 14, 1)
 
 
 def calibration() -> Calibration:

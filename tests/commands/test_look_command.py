@@ -26,6 +26,15 @@ def test_evaluate_finds_the_same_scores(own_run, command):
     assert looks(own_run)[-1] == ("test", "evaluation again")
 
 
+def test_evaluate_prints_kinds_voxels_and_components_below_the_scores(own_run, capsys):
+    assert cli.main(["evaluate", str(own_run.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for start in ("frame_auroc ", "object_point_ap ", "static ", "union ", "intersection ", "obstacle, scaled "):
+        assert any(line.startswith(start) for line in lines), start
+    page = json.loads(own_run.results.read_text(encoding="utf-8"))
+    assert {"by_kind", "by_size", "voxels", "components"} <= set(page)
+
+
 def test_scores_alone_are_those_of_the_run_and_write_nothing(own_run, capsys):
     before = {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file()}
     assert cli.main(["evaluate", str(own_run.path), "--scores_only"]) == 0

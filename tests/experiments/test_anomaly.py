@@ -23,7 +23,9 @@ from veritrain.tasks.options import AnomalyRecipe
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
 
-METRICS = {f"{level}_{metric}" for level in LEVELS for metric in ("auroc", "ap", "fpr95")}
+METRICS = {
+    f"{level}_{metric}" for level in (*LEVELS, "object_point", "object_pixel") for metric in ("auroc", "ap", "fpr95")
+}
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +96,13 @@ def test_results_have_every_metric_with_what_belongs_to_it(folder):
     assert results["size_mb"] == pytest.approx(4e-6 * results["parameters"])
 
 
-def test_a_metric_stands_beside_the_better_of_two_input_free_baselines(folder):
+def test_a_metric_stands_beside_the_best_of_three_trivial_baselines(folder):
     entries = read(folder.results)["metrics"]
-    assert {entry["baseline_name"] for entry in entries.values()} <= {"prior", "position map"}
+    assert {entry["baseline_name"] for entry in entries.values()} <= {"prior", "position map", "range"}
+    for name, entry in entries.items():
+        assert set(entry["baselines"]) == {"prior", "position map", "range"}
+        pick = min if name.endswith("fpr95") else max
+        assert entry["baseline"] == pick(entry["baselines"].values()) == entry["baselines"][entry["baseline_name"]]
     assert all(entry["baseline"] >= 0.5 for name, entry in entries.items() if name.endswith("auroc"))
 
 

@@ -11,11 +11,11 @@ import pytest
 from probes.finished_run import with_scores
 from veritrain.errors import RecordError
 from veritrain.experiments import anomaly
+from veritrain.experiments.evaluation import predictions_on_test
 from veritrain.probes.probe import run_probe
 from veritrain.probes.reevaluation import FreshProcessEvaluation
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.options import AnomalyRecipe
-from veritrain.training.evaluate import predict_set
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def run(small_world, tmp_path_factory):
     )
     anomaly.run(recipe, folder)
     prepared, model = anomaly.reopen(folder)
-    predictions = predict_set(prepared.task, model, prepared.data.sets["test"])
+    predictions = predictions_on_test(recipe, prepared.data, prepared.task, model)
     return anomaly.finished_run(prepared, model, predictions, folder)
 
 

@@ -15,11 +15,37 @@ from veritrain.record import Evidence, RecordWriter, RunFolder, write_evidence, 
 
 HOSTILE = '<script>alert("x")</script> & "quoted" \'class\''
 STEPS, EPOCHS = 30, 10
+VOXEL_SCORES = {"auroc": 0.8312, "ap": 0.2911, "fpr95": 0.6123}
 
 
 def metric_entry(value: float | None, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
     entry = {"value": value, "ci95": [low, high], "gain_ci95": [0.213, 0.391], "n": 288, "positives": 87}
     return {**entry, "groups": 24, "chance": 0.5, "baseline": 0.561, "baseline_name": "position_map", **more}
+
+
+def kind_entry(value: float, ends: list[float] | None) -> dict[str, Any]:
+    """What ``experiments.breakdown`` writes of one kind: three scores, one of them undefined."""
+    entry: dict[str, Any] = {"family": f"scenario type {HOSTILE}", "positives": 43, "groups": 8 if ends else 3}
+    for name, one in (("frame_auroc", value), ("point_ap", None), ("object_point_ap", value / 3)):
+        known = ends if one is not None else None
+        reason = None if known else "groups that hold it: 3, 4 needed"
+        beside = {"ci95": known, "no_interval": reason, "chance": 0.5, "baseline": 0.4321, "baseline_name": "range"}
+        entry |= {name: one, **{f"{name}_{key}": item for key, item in beside.items()}, f"{name}_positives": 1234}
+    return entry
+
+
+def voxels_of() -> dict[str, Any]:
+    scores = {name: metric_entry(value, value - 0.1, value + 0.05) for name, value in VOXEL_SCORES.items()}
+    row = {**scores, "missed": 17, "missed_count": "as misses"}
+    return {"protocols": {"union": row, HOSTILE: {**row, "ap": metric_entry(None, None, None)}}, "frames": 288}
+
+
+def components_of() -> dict[str, Any]:
+    row: dict[str, Any] = {"least_called": 8, "least_truth": 2, "truths": 91, "called": 120, "groups": 14}
+    for name, value in (("mean_siou", 0.4123), ("mean_ppv", None), ("mean_f1", 0.3217)):
+        ends = None if value is None else [value - 0.1, value + 0.1]
+        row |= {name: value, f"{name}_ci95": ends, f"{name}_baseline": 0.0512, f"{name}_baseline_name": "position map"}
+    return {"threshold": 0.7123, "threshold_from": "val", "tracks": {"anomaly": row, HOSTILE: row}}
 
 
 def results_of(kinds: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +75,9 @@ def results_of(kinds: dict[str, Any]) -> dict[str, Any]:
         },
         "confusion": {"threshold": 0.4331, "tp": 71, "fp": 22, "fn": 16, "tn": 179},
         "by_kind": kinds,
+        "by_size": {"1 to 11 returns": kind_entry(0.62, [0.5, 0.7])},
+        "voxels": voxels_of(),
+        "components": components_of(),
         "curves": {"frame": curves, "point": curves},
         "latency_ms": 8.123,
         "parameters": 412345,
@@ -84,7 +113,7 @@ def finding(id: str, check: str, subject: str, status: str, sentence: str, **mor
 def verdict_of(folder: Path, word: str = "shown") -> dict[str, Any]:
     record = str(folder / "record.jsonl")
     results = str(folder / "results.json")
-    gain = "The gain over the best input-free baseline is 0.316 [0.213, 0.391]"
+    gain = "The gain over the best trivial baseline is 0.316 [0.213, 0.391]"
     cites = {"evidence": [{"file": results, "line": None}]}
     noted = {"on_fail": "notes", "required": False}
     calibrated = {"evidence": [{"file": record, "line": 3}], "to_settle": "fit a temperature on validation"}
@@ -196,7 +225,7 @@ def write_run(path: Path, word: str = "shown") -> RunFolder:
     """A finished run with everything in it."""
     folder = RunFolder(path)
     write_record(folder)
-    kinds = {"static": metric_entry(0.91, 0.84, 0.96), HOSTILE: metric_entry(0.00004, 0.0, None, n=12)}
+    kinds = {"static": kind_entry(0.91, [0.84, 0.96]), HOSTILE: kind_entry(0.00004, None)}
     write_json(folder.results, results_of(kinds))
     write_json(folder.data, data_of())
     write_json(folder.verdict, verdict_of(path, word))

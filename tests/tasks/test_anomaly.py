@@ -11,7 +11,7 @@ from tiny_street import HEIGHT, VIEWS, WIDTH, batch_of, tiny_set, tiny_task
 from veritrain.losses.binary import LOSSES
 from veritrain.tasks.anomaly import LEVELS, labelled
 
-METRICS = [f"{level}_{metric}" for level in LEVELS for metric in ("auroc", "ap", "fpr95")]
+METRICS = [f"{level}_{metric}" for level in (*LEVELS, "object_point") for metric in ("auroc", "ap", "fpr95")]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,7 @@ def random_predictions(seed: int, *, decimals: int = 1) -> dict:
     found = {"index": np.arange(60)}
     for level, shape in (("frame", 60), ("point", 900), ("pixel", (60, 4, 5))):
         found[f"{level}_scores"], found[f"{level}_labels"] = one(shape)
+    found["point_ids"] = rng.choice([1, 14, 22, 29], 900)
     return found
 
 

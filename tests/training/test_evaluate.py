@@ -10,6 +10,7 @@ from tiny_street import tiny_set, tiny_task
 from veritrain.data.frames import FrameSet
 from veritrain.metrics.ranking import ranking_scores
 from veritrain.tasks.baselines import constant_like
+from veritrain.tasks.levels import labels_at
 from veritrain.training.evaluate import (
     METRICS,
     GroupedScores,
@@ -17,6 +18,7 @@ from veritrain.training.evaluate import (
     latency_ms,
     level_of,
     predict_set,
+    ranked_entries,
     scores_with_intervals,
 )
 
@@ -121,6 +123,47 @@ def test_each_score_belongs_to_the_group_of_its_frame(evaluated):
         assert {np.unique(groups)[g] for g in found[labels == 1]} == anomalous
 
 
+def test_object_levels_are_scored_beside_the_others(evaluated):
+    """Among objects only every third normal return counts, so the same scores give a higher AP."""
+    predictions, groups = evaluated
+    found = scores_with_intervals(tiny_task(), predictions, {}, groups)
+    objects, every = found["object_point_ap"], found["point_ap"]
+    assert objects["positives"] == every["positives"]
+    on_object = (predictions["point_labels"] == 0) & (predictions["point_ids"] == 14)
+    assert objects["n"] - objects["positives"] == on_object.sum() > 0
+    assert objects["value"] > every["value"] and objects["chance"] > every["chance"]
+
+
+def test_every_baseline_stands_in_the_entry_and_one_that_lacks_a_level_is_left_out(evaluated):
+    predictions, groups = evaluated
+    partial = {key: values for key, values in predictions.items() if key != "pixel_scores"}
+    baselines = {"prior": constant_like(predictions), "frames and returns": partial}
+    found = scores_with_intervals(tiny_task(), predictions, baselines, groups)
+    assert found["point_ap"]["baselines"] == {
+        "prior": pytest.approx((predictions["point_labels"] == 1).sum() / (predictions["point_labels"] >= 0).sum()),
+        "frames and returns": found["point_ap"]["value"],
+    }
+    assert list(found["pixel_ap"]["baselines"]) == ["prior"]
+
+
+def test_a_level_without_a_known_label_is_undefined(evaluated):
+    predictions, groups = evaluated
+    nothing = {**predictions, "pixel_labels": np.full_like(predictions["pixel_labels"], -1)}
+    entry = scores_with_intervals(tiny_task(), nothing, {"prior": constant_like(nothing)}, groups)["pixel_ap"]
+    assert entry["value"] is entry["baseline"] is entry["chance"] is None and entry["n"] == 0
+
+
+def test_fewer_bins_and_resamples_move_the_interval_and_not_the_value():
+    level = flat(3, 20_000)
+    own = ranking_scores(*level[:2])
+    fine, coarse = (
+        ranked_entries({"model": level}, own, 12, exact=False, resamples=n, bins=bins)["ap"]
+        for n, bins in ((1000, 2048), (300, 128))
+    )
+    assert fine["value"] == coarse["value"] == own.ap and fine["ci95"] != coarse["ci95"]
+    assert coarse["ci95"] == pytest.approx(fine["ci95"], abs=0.02)
+
+
 def test_returns_are_counted_frame_by_frame():
     data = tiny_set(4)
     predictions = dict(predict_set(tiny_task(), network(), data))
@@ -141,7 +184,7 @@ def test_results_hold_what_a_reader_needs(evaluated):
         assert entry["groups"] == 12 and entry["reliable"] and entry["baseline_name"] == "prior"
         low, high = entry["ci95"]
         assert low < entry["value"] < high
-        labels = predictions[f"{name.split('_')[0]}_labels"]
+        labels = labels_at(predictions, name.rpartition("_")[0])
         assert entry["n"] == (labels >= 0).sum() and entry["positives"] == (labels == 1).sum()
 
 

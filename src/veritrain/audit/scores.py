@@ -50,13 +50,12 @@ def _own_run(record: RunRecord) -> Finding:
     score, claim = record.score(), record.claim
     if score is None or claim is None or not score.get("gain_ci95") or None in score["gain_ci95"]:
         return not_run(
-            "no score with the interval of its gain over the best input-free baseline",
+            "no score with the interval of its gain over the best trivial baseline",
             to_settle="veritrain evaluate RUN",
         )
     low, high = score["gain_ci95"]
     gain = (
-        f"{claim.metric} on {claim.split} beats the best input-free baseline by [{low:+.3f}, "
-        f"{high:+.3f}] (95 %, groups)"
+        f"{claim.metric} on {claim.split} beats the best trivial baseline by [{low:+.3f}, {high:+.3f}] (95 %, groups)"
     )
     cited = (Citation(file=str(record.path / "results.json")),)
     if low > 0:

@@ -238,6 +238,27 @@ class AnoVoxFormat:
         """The scenario that a frame belongs to."""
         return self._locate(key)[0]
 
+    def read_pixel_ids(self, key: FrameKey) -> NDArray[np.uint8] | None:
+        """(H, W) uint8 semantic ids of the camera's pixels, at the size of the frame's image; None without a file.
+
+        For evaluation: which pixels lie on objects. Raises BrokenFileError as :meth:`read` does.
+        """
+        scenario, number = self._locate(key)
+        ids = self._pixel_ids(scenario, number)
+        if ids is None or self.options.image_height is None or self.options.image_width is None:
+            return ids
+        size = (self.options.image_width, self.options.image_height)
+        return np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
+
+    def anomaly_values(self, key: FrameKey) -> dict[str, str]:
+        """The ``key ; value`` pairs of the frame's ANOMALY file, empty without one; for evaluation."""
+        file = self.file(key, "ANOMALY")
+        return {} if file is None else read_anomaly(file).values
+
+    def lidar_location(self, key: FrameKey) -> tuple[float, float, float]:
+        """Where the frame's LiDAR sits, metres, as ``sensor_setup.json`` says."""
+        return self._locate(key)[0].sensors["LIDAR"].location
+
     def content_hash(self, key: FrameKey) -> str:
         """sha256 of what the sensors measured (pixels and points), to find copies under other names."""
         scenario, number = self._locate(key)

@@ -55,9 +55,9 @@ def voxelise(
         (M, 4) uint16 vx, vy, vz, id, sorted by cell. The id is that of the point nearest to the cell's lower corner,
         unless any road-line point (24) lies in the cell: road lines win. Points outside the grid are dropped.
     """
-    shifted = (points[:, :3].astype(np.float64) - np.array(location) + OFFSET) / CELL
+    shifted = _grid_place(points, location)
     cells = np.floor(shifted).astype(np.int64)
-    inside = ((cells >= 0) & (cells < np.array(SIZE))).all(axis=1)
+    inside = _inside(cells)
     cells, shifted, ids = cells[inside], shifted[inside], np.asarray(labels)[inside].astype(np.int64)
     corner_distance = ((shifted - cells) ** 2).sum(axis=1)
     flat = np.ravel_multi_index(tuple(cells.T), SIZE)
@@ -68,9 +68,28 @@ def voxelise(
     return np.concatenate([cells[chosen], ids[chosen, None]], axis=1).astype(np.uint16)
 
 
+def cells_of_points(points: NDArray[np.floating], location: tuple[float, float, float]) -> NDArray[np.int64]:
+    """(N,) number of the cell that each return falls into, -1 outside the grid; ``location`` is the sensor's place."""
+    cells = np.floor(_grid_place(points, location)).astype(np.int64)
+    inside = _inside(cells)
+    flat = np.full(len(cells), -1, np.int64)
+    flat[inside] = np.ravel_multi_index(tuple(cells[inside].T), SIZE)
+    return flat
+
+
+def cells_of_voxels(voxels: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """(M, 4) stored voxels -> (M,) cell numbers, in the numbering of :func:`cells_of_points`."""
+    return np.ravel_multi_index(tuple(voxels[:, :3].astype(np.int64).T), SIZE).astype(np.int64)
+
+
+def in_front(cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each cell lies ahead of the ego vehicle: vx > 500, the published evaluation's ``front_only``."""
+    return cells // (SIZE[1] * SIZE[2]) > SIZE[0] // 2
+
+
 def compare(made: NDArray[np.uint16], stored: NDArray[np.uint16]) -> RoundTrip:
     """How two (M, 4) voxel lists agree."""
-    ours, theirs = _flat(made), _flat(stored)
+    ours, theirs = cells_of_voxels(made), cells_of_voxels(stored)
     common, in_ours, in_theirs = np.intersect1d(ours, theirs, return_indices=True)
     either = len(np.union1d(ours, theirs))
     equal = made[in_ours, 3] == stored[in_theirs, 3]
@@ -98,5 +117,11 @@ def round_trip(scenario: Path) -> list[RoundTrip]:
     return trips
 
 
-def _flat(voxels: NDArray[np.uint16]) -> NDArray[np.int64]:
-    return np.ravel_multi_index(tuple(voxels[:, :3].astype(np.int64).T), SIZE).astype(np.int64)
+def _grid_place(points: NDArray[np.floating], location: tuple[float, float, float]) -> NDArray[np.float64]:
+    """(N, 3) places in units of cells."""
+    place: NDArray[np.float64] = (points[:, :3].astype(np.float64) - np.array(location) + OFFSET) / CELL
+    return place
+
+
+def _inside(cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.all((cells >= 0) & (cells < np.array(SIZE)), axis=1)

@@ -20,15 +20,16 @@ from veritrain import __version__, catalog, config
 from veritrain.data.frames import ExchangedInput
 from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
+from veritrain.experiments.evaluation import further_results, predictions_on_test
 from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
+from veritrain.experiments.trivial import TrivialBaselines
 from veritrain.losses.binary import balance_of
 from veritrain.metrics.threshold import best_f1_threshold, confusion
 from veritrain.models.options import FusionOptions
 from veritrain.probes.probe import FinishedRun, hash_of, run_probe
 from veritrain.record import RecordWriter, RunFolder, write_json
 from veritrain.tasks.anomaly import LEVELS, AnomalyTask, labelled
-from veritrain.tasks.baselines import constant_like
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Batch, Predictions
 from veritrain.training import checkpoint as checkpoints
@@ -250,19 +251,16 @@ def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer
 
 def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
     """The test scores alone, without intervals: what a fresh process compares."""
-    predictions = predict_set(prepared.task, model, prepared.data.sets["test"])
+    predictions = predictions_on_test(prepared.recipe, prepared.data, prepared.task, model)
     return {"metrics": _valued(prepared.task.score(predictions))}
 
 
 def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
     """The content of ``results.json`` (without the checkpoint), and the test predictions it rests on."""
     task, data = prepared.task, prepared.data
-    predictions = predict_set(task, model, data.sets["test"])
-    groups = data.test_groups
-    baselines = {
-        "prior": constant_like(predictions),
-        "position map": data.position_maps().predict(groups, predictions),
-    }
+    predictions = predictions_on_test(prepared.recipe, data, task, model)
+    groups, trivial = data.test_groups, TrivialBaselines(data)
+    baselines = trivial.predict("test", predictions)
     of = np.unique(np.asarray(groups), return_inverse=True)[1]
     validation = predict_set(task, model, data.sets["val"])
     chosen = best_f1_threshold(*labelled(validation, "frame"))
@@ -275,7 +273,7 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
         "metrics": scores_with_intervals(task, predictions, baselines, groups),
         "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
         "confusion": _confusion(predictions, threshold),
-        "by_kind": _by_kind(prepared, predictions),
+        **further_results(prepared.recipe, data, trivial, {"model": predictions, **baselines}, validation),
         "curves": {level: curves_with_bands(level_of(predictions, level, of), of.max() + 1) for level in CURVES},
         "latency_ms": latency_ms(model, data.sets["test"]),
         "parameters": parameters,
@@ -293,19 +291,6 @@ def _confusion(predictions: Predictions, threshold: float | None) -> dict[str, A
         return None
     found = confusion(*labelled(predictions, "frame"), threshold)
     return {"threshold": threshold, "split": "test", **asdict(found)}
-
-
-def _by_kind(prepared: Prepared, predictions: Predictions) -> dict[str, Any]:
-    """Frame scores of each anomalous scenario type against all normal frames; descriptive."""
-    kinds = np.array([key.kind for key in prepared.data.keys["test"]])
-    labels = predictions["frame_labels"]
-    out = {}
-    for kind in sorted(set(kinds[labels == 1])):
-        keep = (labels == 0) | ((labels == 1) & (kinds == kind))
-        part = {"frame_scores": predictions["frame_scores"][keep], "frame_labels": labels[keep]}
-        found = prepared.task.score(part)
-        out[str(kind)] = {"frame_auroc": found["frame_auroc"], "positives": int((labels[keep] == 1).sum())}
-    return out
 
 
 def _write_predictions(prepared: Prepared, predictions: Predictions, folder: RunFolder) -> None:

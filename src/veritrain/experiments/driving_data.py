@@ -43,7 +43,7 @@ class DrivingData:
         return [key.group for key in self.keys["test"]]
 
     def position_maps(self) -> PositionMaps:
-        """The input-free baseline, from the training split's own labels (never the spoilt ones)."""
+        """The position baseline, from the training split's own labels (never the spoilt ones)."""
         frames = self.sets["train"].frames
         true = FrameSet(frames, self.sets["train"].views)
         true.share_views_with(self.sets["train"])

@@ -77,7 +77,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "value": ("Value", "数值"),
     "interval": ("95 % interval", "95 % 区间"),
     "chance": ("Chance", "随机水平"),
-    "baseline": ("Best input-free baseline", "最佳无输入基线"),
+    "baseline": ("Best trivial baseline", "最佳平凡基线"),
     "gain": ("Gain over it, 95 %", "相对基线的增益，95 %"),
     "samples": ("n", "样本数"),
     "positives": ("Positives", "正样本数"),
@@ -94,6 +94,37 @@ WORDS: dict[str, tuple[str, str]] = {
     "selection": ("Validation (used to choose)", "验证集（用于选择）"),
     "by_kind": ("By kind", "按类别"),
     "kind": ("Kind", "类别"),
+    "by_kind_note": (
+        "Each kind against the same negatives: all normal frames, returns or pixels of the test split. "
+        "Descriptive: no claim rests on it.",
+        "每一类别都与相同的负样本比较：测试集中全部正常帧、回波或像素。仅作描述，不支撑任何结论。",
+    ),
+    "by_size": ("By size", "按大小"),
+    "no_interval": ("no interval", "无区间"),
+    "trivial_best": ("best trivial", "最佳平凡基线"),
+    "voxels": ("Voxels", "体素"),
+    "voxels_note": (
+        "A voxel has the highest score of its returns. Intersection is the published practice: it leaves out the "
+        "anomalous voxels that no return fell into. Union counts them as missed.",
+        "体素得分取其回波的最高得分。交集为已公布的做法：没有回波落入的异常体素被忽略；并集将其计为漏检。",
+    ),
+    "protocol": ("Protocol", "协议"),
+    "missed": ("Without a return", "无回波"),
+    "components": ("Components", "连通区域"),
+    "components_note": (
+        "SegmentMeIfYouCan's component metrics over all test frames. The threshold was chosen on validation "
+        "(best pixel F1), not on test as the benchmark does:",
+        "SegmentMeIfYouCan 的连通区域指标，覆盖全部测试帧。"
+        "阈值在验证集上选定（像素 F1 最佳），而非像该基准那样在测试集上选定：",
+    ),
+    "sizes": ("Sizes", "尺寸"),
+    "least_called": ("Least pixels, predicted", "预测的最小像素数"),
+    "least_truth": ("Least pixels, annotated", "标注的最小像素数"),
+    "mean_siou": ("Mean sIoU", "平均 sIoU"),
+    "mean_ppv": ("Mean PPV", "平均 PPV"),
+    "mean_f1": ("Mean F1", "平均 F1"),
+    "truths": ("Annotated", "标注数"),
+    "called": ("Predicted", "预测数"),
     # Checks
     "checks": ("Checks", "检查"),
     "check": ("Check", "检查项"),

@@ -14,6 +14,7 @@ import veritrain
 from veritrain.errors import RecordError
 from veritrain.record import RunFolder, RunRecord, read_run
 from veritrain.report import figures
+from veritrain.report.breakdown import breakdown_metrics
 from veritrain.report.chart import STYLE
 from veritrain.report.language import WORDS, Language, both, check_language, pair
 from veritrain.report.numbers import Source, shown
@@ -82,7 +83,7 @@ def _render(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, breakable=breakable, named=named, pair=pair,
+        t=both, shown=shown, breakable=breakable, named=named, pair=pair, breakdown_metrics=breakdown_metrics,
         metric_words=figures.metric_words, language=language, version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip

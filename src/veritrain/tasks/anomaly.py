@@ -13,12 +13,11 @@ from veritrain.metrics.ranking import chance_ap, chance_auroc, chance_fpr95, ran
 from veritrain.models.fusion import FusionDetector
 from veritrain.models.options import FusionOptions
 from veritrain.record import Claim
+from veritrain.tasks.levels import is_scored, labels_at, levels_of, scores_at
 from veritrain.tasks.task import Batch, Predictions, Scores
 
 LEVELS = {"frame": "frame_label", "point": "view_labels", "pixel": "pixel_labels"}
 """Label level to the batch key of its labels; the output's key is the level's name."""
-
-SCORED = ("frame", "point", "pixel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +82,10 @@ class AnomalyTask:
         return predictions
 
     def score(self, predictions: Predictions) -> Scores:
-        """AUROC, AP and FPR95 per level over everything labelled."""
+        """AUROC, AP and FPR95 per level (``tasks.levels``) over everything labelled."""
         scores: dict[str, float | None] = {}
-        for level in SCORED:
-            if f"{level}_scores" in predictions:
+        for level in levels_of(predictions):
+            if is_scored(predictions, level):
                 values, labels = labelled(predictions, level)
                 found = ranking_scores(values, labels)
                 scores |= {f"{level}_auroc": found.auroc, f"{level}_ap": found.ap, f"{level}_fpr95": found.fpr95}
@@ -94,19 +93,17 @@ class AnomalyTask:
 
     def chance(self, predictions: Predictions) -> Scores:
         chance: dict[str, float | None] = {}
-        for level in SCORED:
-            if f"{level}_labels" in predictions:
-                _, labels = labelled(predictions, level)
-                positives = int(labels.sum())
-                chance[f"{level}_auroc"] = chance_auroc()
-                chance[f"{level}_ap"] = chance_ap(len(labels), positives)
-                chance[f"{level}_fpr95"] = chance_fpr95(positives)
+        for level in levels_of(predictions):
+            labels = labels_at(predictions, level)
+            n, positives = int((labels >= 0).sum()), int((labels == 1).sum())
+            chance[f"{level}_auroc"] = chance_auroc()
+            chance[f"{level}_ap"] = chance_ap(n, positives)
+            chance[f"{level}_fpr95"] = chance_fpr95(positives)
         return chance
 
 
 def labelled(predictions: Predictions, level: str) -> tuple[np.ndarray, np.ndarray]:
     """Flat float32 scores and 0/1 labels of one level, unknown ones left out."""
-    labels = np.asarray(predictions[f"{level}_labels"]).reshape(-1)
-    scores = np.asarray(predictions[f"{level}_scores"]).reshape(-1)
+    labels = labels_at(predictions, level)
     known = labels >= 0
-    return scores[known].astype(np.float32), labels[known]
+    return scores_at(predictions, level)[known].astype(np.float32), labels[known]

@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veritrain.metrics.histogram import scores_of_groups
-from veritrain.metrics.ranking import SortedScores, chance_auroc
+from veritrain.metrics.ranking import (
+    RankingArrays,
+    RankingScores,
+    SortedScores,
+    chance_ap,
+    chance_auroc,
+    chance_fpr95,
+    ranking_scores,
+)
 from veritrain.statistics.intervals import group_bootstrap
+from veritrain.tasks.levels import is_scored, labels_at, levels_of, samples_at, scores_at
 from veritrain.tasks.task import Batch, Dataset, Predictions, Task
 
 RESAMPLES = 2000
@@ -71,35 +80,55 @@ class GroupedScores:
     Args:
         scores, labels: flat, labels 0 or 1 (unknown already left out). groups: (N,) int64 group of each score.
         n_groups: how many groups there are, with or without known labels.
+        bins: of dense scores, and as many again where positives lie.
     """
 
     def __init__(
-        self, scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int, *, exact: bool
+        self,
+        scores: NDArray[Any],
+        labels: NDArray[Any],
+        groups: NDArray[np.int64],
+        n_groups: int,
+        *,
+        exact: bool,
+        bins: int = DENSE_BINS,
     ) -> None:
         self._exact = SortedScores(scores, labels, groups) if exact and len(np.unique(groups)) == n_groups else None
         if self._exact is None:
-            self._counts = group_histograms(scores, labels, groups, n_groups)
+            self._counts = group_histograms(scores, labels, groups, n_groups, bins=bins)
+        self._found: dict[tuple[tuple[int, ...], bytes], RankingArrays] = {}
 
     def under(self, weights: NDArray[Any], metric: str) -> NDArray[np.float64]:
-        """(K, G) multiplicities -> (K,) values, NaN where undefined."""
-        if self._exact is not None:
-            return getattr(self._exact.scores(weights), metric)
-        positives, negatives = self._counts
-        values: NDArray[np.float64] = getattr(scores_of_groups(positives, negatives, weights), metric)
+        """(K, G) multiplicities -> (K,) values, NaN where undefined.
+
+        All three scores come from one pass, and equal weights (equal seeds draw them again for each metric and for
+        each comparison) are answered from it.
+        """
+        key = (weights.shape, np.ascontiguousarray(weights, np.float64).tobytes())
+        if key not in self._found:
+            self._found[key] = self._under(weights)
+        values: NDArray[np.float64] = getattr(self._found[key], metric)
         return values
+
+    def _under(self, weights: NDArray[Any]) -> RankingArrays:
+        if self._exact is not None:
+            return self._exact.scores(weights)
+        positives, negatives = self._counts
+        return scores_of_groups(positives, negatives, weights)
 
 
 def group_histograms(
-    scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int
+    scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int, *, bins: int = DENSE_BINS
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Equal-frequency bins of the pooled scores, so that resolution lies where the scores are."""
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, DENSE_BINS + 1)[1:-1], method="nearest"))
+    if not scores.size:
+        return np.zeros((n_groups, 1), np.int64), np.zeros((n_groups, 1), np.int64)
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="nearest"))
     if labels.any():
-        fine = np.quantile(scores[labels == 1], np.linspace(0, 1, DENSE_BINS + 1)[1:-1], method="nearest")
+        fine = np.quantile(scores[labels == 1], np.linspace(0, 1, bins + 1)[1:-1], method="nearest")
         edges = np.unique(np.concatenate([edges, fine]))
-    bins = np.searchsorted(edges, scores, side="right")
     width = len(edges) + 1
-    flat = groups * width + bins
+    flat = groups * width + np.searchsorted(edges, scores, side="right")
     shape = (n_groups, width)
     positives = np.bincount(flat[labels == 1], minlength=n_groups * width).reshape(shape)
     return positives, np.bincount(flat[labels == 0], minlength=n_groups * width).reshape(shape)
@@ -109,16 +138,11 @@ Level = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
 
 def level_of(predictions: Predictions, level: str, group_of_sample: NDArray[np.int64]) -> Level:
-    """Flat known scores, labels and the group of each, for one label level."""
-    labels = np.asarray(predictions[f"{level}_labels"])
-    scores = np.asarray(predictions[f"{level}_scores"])
-    if level == "point":
-        groups = np.repeat(group_of_sample, predictions["point_counts"].astype(np.int64))
-    else:
-        per_sample = labels[0].size if labels.ndim > 1 else 1
-        groups = np.repeat(group_of_sample, per_sample)
-    known = labels.reshape(-1) >= 0
-    return scores.reshape(-1)[known].astype(np.float32), labels.reshape(-1)[known], groups[known]
+    """Flat known scores, labels and the group of each, for one label level (``tasks.levels``)."""
+    labels = labels_at(predictions, level)
+    known = labels >= 0
+    groups = samples_at(predictions, level, group_of_sample)
+    return scores_at(predictions, level)[known].astype(np.float32), labels[known], groups[known]
 
 
 def scores_with_intervals(
@@ -136,42 +160,69 @@ def scores_with_intervals(
     names, group_of_sample = np.unique(np.asarray(groups), return_inverse=True)
     chance = task.chance(predictions)
     plain = task.score(predictions)
-    against = {name: task.score(baseline) for name, baseline in baselines.items()}
     out: dict[str, dict[str, Any]] = {}
-    for level in ("frame", "point", "pixel"):
+    for level in levels_of(predictions):
         if f"{level}_auroc" not in plain:
             continue
-        _, labels, of = level_of(predictions, level, group_of_sample)
-        tables = {
-            name: GroupedScores(*level_of(one, level, group_of_sample), len(names), exact=level == "frame")
-            for name, one in {"model": predictions, **baselines}.items()
-        }
-        constant = {name for name, one in baselines.items() if _is_constant(level_of(one, level, group_of_sample)[0])}
-        has_positive = np.bincount(of[labels == 1], minlength=len(names)) > 0
-        for metric in METRICS:
-            key = f"{level}_{metric}"
-            up = HIGHER_IS_BETTER[metric]
-            entry = {"value": plain[key], "chance": chance[key], "n": len(labels), "positives": int(labels.sum())}
-            out[key] = entry | _intervals(tables, against, key, metric, up, has_positive, constant, seed)
+        every = {"model": predictions, **baselines}
+        levels = {n: level_of(one, level, group_of_sample) for n, one in every.items() if is_scored(one, level)}
+        labels = levels["model"][1]
+        auroc, ap, fpr95 = (plain[f"{level}_{metric}"] for metric in METRICS)
+        own = RankingScores(auroc, ap, fpr95, len(labels), int(labels.sum()))
+        for metric, entry in ranked_entries(levels, own, len(names), exact=level == "frame", seed=seed).items():
+            out[f"{level}_{metric}"] = {**entry, "chance": chance[f"{level}_{metric}"]}
+    return out
+
+
+def ranked_entries(
+    levels: Mapping[str, Level],
+    own: RankingScores,
+    n_groups: int,
+    *,
+    exact: bool,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    bins: int = DENSE_BINS,
+) -> dict[str, dict[str, Any]]:
+    """auroc, ap and fpr95 to value, chance, n, positives, ci95, gain_ci95, baselines and which of them is best.
+
+    Args:
+        levels: "model" and each baseline to flat scores, 0/1 labels and groups, in the same order.
+        own: the model's scores, already known.
+        n_groups: groups to resample, with or without known labels.
+        exact: keep every score (few samples) rather than histograms.
+        resamples, bins: of the intervals; values, chance and baselines are exact whatever they are.
+    """
+    _, labels, of = levels["model"]
+    has_positive = np.bincount(of[labels == 1], minlength=n_groups) > 0
+    tables = {name: GroupedScores(*level, n_groups, exact=exact, bins=bins) for name, level in levels.items()}
+    against = {name: ranking_scores(*level[:2]) for name, level in levels.items() if name != "model"}
+    chance = {"auroc": chance_auroc(), "ap": chance_ap(own.n, own.positives), "fpr95": chance_fpr95(own.positives)}
+    constant = {name for name, level in levels.items() if _is_constant(level[0])}
+    out = {}
+    for metric in METRICS:
+        scored = {name: getattr(found, metric) for name, found in against.items()}
+        entry = {"value": getattr(own, metric), "chance": chance[metric], "n": own.n, "positives": own.positives}
+        out[metric] = entry | _intervals(tables, scored, metric, has_positive, constant, seed, resamples)
     return out
 
 
 def _intervals(
     tables: Mapping[str, GroupedScores],
-    against: Mapping[str, Mapping[str, float | None]],
-    key: str,
+    against: Mapping[str, float | None],
     metric: str,
-    up: bool,
     strata: NDArray[np.bool_],
     constant: Collection[str],
     seed: int,
+    resamples: int,
 ) -> dict[str, Any]:
-    known = {name: value for name, scored in against.items() if (value := scored[key]) is not None}
+    up = HIGHER_IS_BETTER[metric]
+    known = {name: value for name, value in against.items() if value is not None}
     best = (max if up else min)(known, key=lambda name: known[name]) if known else None
     sign = 1.0 if up else -1.0
     groups = len(strata)
     own = group_bootstrap(
-        groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=RESAMPLES
+        groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=resamples
     )
     gain: list[float | None] | None = None
     if best is not None:
@@ -180,7 +231,7 @@ def _intervals(
             lambda w: sign * (tables["model"].under(w, metric) - tables[best].under(w, metric)),
             strata=strata,
             seed=seed,
-            n_resamples=RESAMPLES,
+            n_resamples=resamples,
             bounds=(-1.0, 1.0),
         )
         gain = [difference.low, difference.high]
@@ -194,6 +245,7 @@ def _intervals(
         "reliable": own.reliable,
         "baseline": None if best is None else known[best],
         "baseline_name": best,
+        "baselines": dict(against),
     }
 
 
