@@ -208,13 +208,18 @@ def report(words: list[str]) -> int:
 
 
 def list_kind(words: list[str]) -> int:
-    """List what there is: tasks, formats, worlds, models, probes, checks, readers."""
+    """List what there is: tasks, formats, worlds, models (with their parameters), probes, checks, readers."""
     parser = _parser("list", list_kind.__doc__ or "", "veritrain list checks --json")
     parser.add_argument("kind", type=str, help=", ".join(catalog.KINDS))
     parser.add_argument("--json", action="store_true")
     given = _parse(parser, words)
     if given.kind not in catalog.KINDS:
         raise UsageError(f"no kind '{given.kind}'", found=given.kind, fix=did_you_mean(given.kind, catalog.KINDS))
+    if given.kind == "models":
+        from veritrain.commands.models import models_told
+
+        print(models_told(as_json=given.json))
+        return 0
     names = list(catalog.KINDS[given.kind])
     print(json.dumps([{"name": name} for name in names]) if given.json else "\n".join(names))
     return 0

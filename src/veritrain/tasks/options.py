@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from veritrain import catalog
+from veritrain.errors import ConfigError, did_you_mean
 from veritrain.models.options import Fusion
+from veritrain.models.origin_facts import ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
 
@@ -29,6 +32,7 @@ class AnomalyRecipe:
         labels: given; permuted (groups exchange their labels) or redrawn (random at every read): spoilt on purpose.
         split: given (by group, no group on two sides) or val=train (spoilt on purpose).
         loss: bce, focal, or origin000 (the label-free loss of report 000, spoilt on purpose).
+        model: fusion, or a network of the reports (`veritrain list models`).
         fusion: attention, concat, image_only or points_only.
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
@@ -60,6 +64,10 @@ class AnomalyRecipe:
         cache: folder for decoded arrays; empty is beside the data set.
         threads: CPU threads; 0 leaves it to torch.
         waivers: checks set aside, shown in the report, never counted as passed.
+        cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
+
+    Raises:
+        ConfigError: there is no such model, or a key is set that its network does not have.
     """
 
     data: str
@@ -67,6 +75,7 @@ class AnomalyRecipe:
     labels: Literal["given", "permuted", "redrawn"] = "given"
     split: Literal["given", "val=train"] = "given"
     loss: Literal["bce", "focal", "origin000"] = "bce"
+    model: str = "fusion"
     fusion: Fusion = "attention"
     epochs: int = 20
     batch_size: int = 8
@@ -98,6 +107,39 @@ class AnomalyRecipe:
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)
+    cloud: int = 0
+
+    def __post_init__(self) -> None:
+        if self.model not in catalog.MODELS:
+            raise ConfigError(
+                f"no model '{self.model}'",
+                expected=", ".join(catalog.MODELS),
+                found=self.model,
+                fix=did_you_mean(self.model, catalog.MODELS),
+            )
+        self._refuse_idle_keys()
+        least = ORIGIN[self.model].smallest_batch if self.model in ORIGIN else 1
+        if self.batch_size < least:
+            raise ConfigError(
+                f"batch_size is too small for the model '{self.model}'",
+                expected=f"at least {least}, for its batch statistics",
+                found=str(self.batch_size),
+                fix=f"--batch_size {least} or more",
+            )
+        if self.cloud < 0:
+            raise ConfigError("cloud is a number of returns", expected="0 or more", found=str(self.cloud))
+
+    def _refuse_idle_keys(self) -> None:
+        """A key that changes nothing for this network must keep its default."""
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        idle = [key for key in idle_keys(self.model) if getattr(self, key) != defaults[key]]
+        if idle:
+            raise ConfigError(
+                f"the model '{self.model}' has no {' and no '.join(idle)}",
+                expected=", ".join(f"{key} = {defaults[key]} (its default)" for key in idle),
+                found=", ".join(f"{key} = {getattr(self, key)}" for key in idle),
+                fix="leave them out, or choose another model",
+            )
 
 
 QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 270, "max_seconds": 42.0}}
