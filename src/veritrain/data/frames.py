@@ -59,7 +59,7 @@ class FrameSet:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         """Arrays of one frame; the same arguments give the same bits (unless labels are redrawn)."""
         flip = self.augment and bool(np.random.default_rng([seed, epoch, index]).random() < 0.5)
-        arrays = dict(self._view(index, flip))
+        arrays: dict[str, Any] = dict(self._view(index, flip))
         if self._donor is not None:
             self._borrow(arrays, self._donor[index], flip)
         if self.labels == "redrawn":

@@ -91,6 +91,9 @@ class FrozenResNet18(nn.Module):
     weights are loaded into it, and its numbers are not the report's.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         from torchvision.models import resnet18  # slow to import, and only two networks need it
