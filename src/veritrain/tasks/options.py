@@ -26,6 +26,8 @@ class WaiverOption:
 class AnomalyRecipe:
     """Image + LiDAR anomaly detection, from a folder of frames to a judged run.
 
+    An unknown model, or a key that the model's network does not have, is a ConfigError.
+
     Attributes:
         data: the data set's folder; its format is recognised by content.
         seed: the training seed; the split is fixed by the data.
@@ -65,9 +67,6 @@ class AnomalyRecipe:
         threads: CPU threads; 0 leaves it to torch.
         waivers: checks set aside, shown in the report, never counted as passed.
         cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
-
-    Raises:
-        ConfigError: there is no such model, or a key is set that its network does not have.
     """
 
     data: str
