@@ -57,7 +57,9 @@ def test_list_names_everything(kind, capsys):
     assert cli.main(["list", kind, "--json"]) == 0
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == list(catalog.KINDS[kind])
     assert cli.main(["list", kind]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(catalog.KINDS[kind])
+    told = capsys.readouterr().out
+    lines = told.splitlines()[1:] if kind == "models" else told.splitlines()  # networks have a table with a head
+    assert [line.split()[0] for line in lines] == list(catalog.KINDS[kind])
 
 
 @pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"data", "train"}))

@@ -25,6 +25,15 @@ WORLDS = {
 
 MODELS = {
     "fusion": "veritrain.models.fusion:FusionDetector",
+    "report000-simple": "veritrain.models.origin:SimpleDetector",
+    "report001-attention": "veritrain.models.origin:AttentionDetector",
+    "report001-focal": "veritrain.models.origin:FocalDetector",
+    "report001-voxelwise": "veritrain.models.origin:VoxelwiseDetector",
+    "report001-scene": "veritrain.models.origin:SceneDetector",
+    "report001-image-only": "veritrain.models.origin:ImageOnlyDetector",
+    "report001-lidar-only": "veritrain.models.origin:LidarOnlyDetector",
+    "report001-late-fusion": "veritrain.models.origin:LateFusionDetector",
+    "report001-lightweight": "veritrain.models.origin:LightweightDetector",
 }
 
 PROBES: dict[str, str] = {

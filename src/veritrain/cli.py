@@ -227,7 +227,7 @@ def report(words: list[str]) -> int:
 
 
 def list_kind(words: list[str]) -> int:
-    """List what there is: tasks, formats, worlds, models, probes, checks, readers."""
+    """List what there is: tasks, formats, worlds, models (with their parameters), probes, checks, readers."""
     from veritrain.commands.listing import as_lines, rows_of
 
     parser = _parser("list", list_kind.__doc__ or "", "veritrain list checks --json")
@@ -236,6 +236,11 @@ def list_kind(words: list[str]) -> int:
     given = _parse(parser, words)
     if given.kind not in catalog.KINDS:
         raise UsageError(f"no kind '{given.kind}'", found=given.kind, fix=did_you_mean(given.kind, catalog.KINDS))
+    if given.kind == "models":
+        from veritrain.commands.models import models_told
+
+        print(models_told(as_json=given.json))
+        return 0
     rows = rows_of(given.kind)
     print(json.dumps(rows, ensure_ascii=False, indent=1) if given.json else "\n".join(as_lines(rows)))
     return 0

@@ -190,7 +190,7 @@ def test_an_exchanged_input_changes_that_input_alone(name):
     data = tiny_set()
     exchanged = ExchangedInput(data, name, seed=3)
     donor = exchanged_groups(data.frames, 3)
-    own_keys = ExchangedInput.keys_of[name]
+    own_keys = [key for key in ExchangedInput.keys_of[name] if key in SENSOR_KEYS]
     assert len(exchanged) == len(data)
     for index in range(len(data)):
         own, mixed, other = read(data, index), read(exchanged, index), read(data, donor[index])
@@ -201,7 +201,7 @@ def test_an_exchanged_input_changes_that_input_alone(name):
 
 def test_both_inputs_together_are_all_that_a_network_reads():
     keys = [key for keys in ExchangedInput.keys_of.values() for key in keys]
-    assert sorted(keys) == sorted(SENSOR_KEYS)
+    assert sorted(keys) == sorted([*SENSOR_KEYS, "cloud"])
 
 
 def test_ragged_keys_become_lists_and_the_rest_is_stacked():
@@ -231,3 +231,81 @@ def test_sets_of_the_same_frames_can_share_their_arrays():
     second = FrameSet(first.frames, VIEWS, labels="permuted")
     second.share_views_with(first)
     assert read(second, 0)["image"] is read(first, 0)["image"]
+
+
+# --- clouds: returns as they are, for networks that read no range view ---
+
+
+def test_without_a_cloud_a_sample_has_none():
+    assert not [key for key in read(tiny_set(), 0) if "cloud" in key]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_a_cloud_is_rows_of_the_frame_with_their_labels(augment):
+    data = tiny_set(cloud=100, augment=augment)
+    turned = 0
+    for index in range(len(data)):
+        sample, frame = read(data, index, 1), data.frames[index]
+        rows = sample["cloud_index"]
+        expected = frame.points[rows].copy()
+        if not np.array_equal(sample["image"], read(tiny_set(), index)["image"]):
+            turned, expected[:, 1] = turned + 1, -expected[:, 1]
+        assert len(set(rows.tolist())) == 100 and np.array_equal(sample["cloud"], expected)
+        assert np.array_equal(sample["cloud_labels"], frame.point_labels[rows])
+    assert (turned > 0) == augment
+
+
+def test_a_flip_of_the_cloud_leaves_the_frame_as_it_was():
+    data = tiny_set(cloud=100, augment=True)
+    before = [frame.points.copy() for frame in data.frames]
+    for epoch in range(3):
+        for index in range(len(data)):
+            read(data, index, epoch)
+    assert all(np.array_equal(frame.points, old) for frame, old in zip(data.frames, before, strict=True))
+
+
+def test_another_epoch_draws_other_returns_and_the_same_question_the_same():
+    data = tiny_set(cloud=100)
+    assert np.array_equal(read(data, 3, 2, 5)["cloud_index"], read(tiny_set(cloud=100), 3, 2, 5)["cloud_index"])
+    assert not np.array_equal(read(data, 3, 1, 5)["cloud_index"], read(data, 3, 2, 5)["cloud_index"])
+
+
+def test_permuted_labels_reach_the_cloud_by_the_cell_of_each_return():
+    given = tiny_set(cloud=10_000)
+    permuted = given.with_permuted_labels(2)
+    differing = 0
+    for index in range(len(given)):
+        own, spoilt = read(given, index), read(permuted, index)
+        assert np.array_equal(own["cloud"], spoilt["cloud"])
+        cells = spoilt["point_cells"][spoilt["cloud_index"]]
+        assert np.array_equal(spoilt["cloud_labels"], spoilt["view_labels"].reshape(-1)[cells])
+        differing += not np.array_equal(own["cloud_labels"] == 1, spoilt["cloud_labels"] == 1)
+    assert differing > len(given) / 4
+
+
+def test_redrawn_labels_reach_the_cloud():
+    data = tiny_set(cloud=500, labels="redrawn")
+    reads = [[read(data, index)["cloud_labels"].tobytes() for index in range(len(data))] for _ in range(6)]
+    assert len(set(map(tuple, reads))) > 1
+    assert not np.array_equal(data.label_of(0), b"")
+
+
+def test_exchanged_points_bring_their_cloud_and_leave_its_labels():
+    data = tiny_set(cloud=200)
+    exchanged, donor = ExchangedInput(data, "points", seed=3), exchanged_groups(data.frames, 3)
+    for index in (0, 4, 9):
+        own, mixed, other = read(data, index), read(exchanged, index), data.frames[donor[index]]
+        assert all(np.isin(mixed["cloud"][:, 0], other.points[:, 0]))
+        assert same(mixed, own, ["cloud_labels", "cloud_index", "image"])
+        assert np.array_equal(read(ExchangedInput(data, "image", seed=3), index)["cloud"], own["cloud"])
+
+
+def test_clouds_of_a_batch_are_padded_to_the_longest():
+    data = tiny_set(cloud=10_000)
+    lengths = [len(frame.points) for frame in data.frames[:3]]
+    batch = batch_of(data, range(3))
+    assert batch["cloud"].shape == (3, max(lengths), 4) and batch["cloud_mask"].sum(1).tolist() == lengths
+    assert len(set(lengths)) > 1
+    for row, length in enumerate(lengths):
+        assert batch["cloud_mask"][row, :length].all()
+        assert (batch["cloud"][row, length:] == 0).all() and (batch["cloud_labels"][row, length:] == UNKNOWN).all()

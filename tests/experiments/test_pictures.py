@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veritrain.data.sample import Calibration, Frame
-from veritrain.experiments.pictures import OUTLINE, SCALE, SIDE, from_above, heat_map
+from veritrain.experiments.pictures import OUTLINE, SCALE, SIDE, UNSCORED, from_above, heat_map, scores_of_returns
 
 
 @pytest.fixture
@@ -60,3 +60,20 @@ def test_a_high_score_is_brighter_than_a_low_one(frame):
         return int(picture[SIDE // 2 - 2 : SIDE // 2 + 3, : SIDE // 2 - 20].astype(int).sum(-1).max())
 
     assert brightness(0.95) > brightness(0.05)
+
+
+def test_returns_without_a_score_are_grey(frame):
+    scores = np.array([np.nan, 0.9], np.float32)
+    picture = np.asarray(from_above(frame, scores)).astype(int)
+    ahead = picture[: SIDE // 2, SIDE // 2 - 8 : SIDE // 2 + 8].reshape(-1, 3)
+    left = picture[SIDE // 2 - 8 : SIDE // 2 + 8, : SIDE // 2 - 20].reshape(-1, 3)
+    assert (ahead == UNSCORED).all(1).any() and not (left == UNSCORED).all(1).any()
+
+
+def test_scores_go_back_to_the_returns_they_belong_to():
+    whole = {"point_scores": np.arange(5, dtype=np.float32), "point_counts": np.array([2, 3])}
+    assert scores_of_returns(whole, 1, 3).tolist() == [2, 3, 4]
+    part = {**whole, "point_rows": np.array([4, 1, 0, 5, 2])}
+    assert np.array_equal(scores_of_returns(part, 0, 6), [np.nan, 1, np.nan, np.nan, 0, np.nan], equal_nan=True)
+    assert np.array_equal(scores_of_returns(part, 1, 6), [2, np.nan, 4, np.nan, np.nan, 3], equal_nan=True)
+    assert np.isnan(scores_of_returns({"frame_scores": np.zeros(2)}, 1, 6)).all()

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from veritrain.data.paired_view import ViewOptions, flat_cells, flipped, paired_view
+from veritrain.data.point_sample import CLOUD_KEYS, cloud_of, padded_clouds
 from veritrain.data.sample import UNKNOWN, Frame
 
 Labels = Literal["given", "permuted", "redrawn"]
@@ -31,6 +32,7 @@ class FrameSet:
             has the label that its cell got.
         label_seed: which permutation.
         augment: flip half of the samples left to right, by (seed, epoch, index).
+        cloud: returns per frame that a batch holds as they are, for networks that read no range view; 0 is none.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class FrameSet:
         labels: Labels = "given",
         label_seed: int = 0,
         augment: bool = False,
+        cloud: int = 0,
     ) -> None:
         self.frames = list(frames)
         self.views = views
         self.labels = labels
         self.augment = augment
+        self.cloud = cloud
         self._donor = exchanged_groups(self.frames, label_seed) if labels == "permuted" else None
         self._views: dict[tuple[int, bool], dict[str, NDArray[np.generic]]] = {}
         self._redraw = np.random.default_rng()
@@ -56,11 +60,17 @@ class FrameSet:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         """Arrays of one frame; the same arguments give the same bits (unless labels are redrawn)."""
         flip = self.augment and bool(np.random.default_rng([seed, epoch, index]).random() < 0.5)
-        arrays = dict(self._view(index, flip))
+        arrays: dict[str, Any] = dict(self._view(index, flip))
         if self._donor is not None:
             self._borrow(arrays, self._donor[index], flip)
         if self.labels == "redrawn":
             self._draw(arrays)
+        if self.cloud:
+            labels = arrays["point_labels"]
+            if self.labels != "given":  # spoilt labels are maps; a return has the label of its cell
+                labels = arrays["view_labels"].reshape(-1)[arrays["point_cells"]]
+            points = self.frames[index].points
+            arrays |= cloud_of(points, labels, self.cloud, (seed, epoch, index), flip=flip)
         return {**arrays, "index": np.int64(index)}
 
     def share_views_with(self, other: FrameSet) -> None:
@@ -69,7 +79,14 @@ class FrameSet:
 
     def with_permuted_labels(self, label_seed: int) -> FrameSet:
         """The same frames with labels exchanged between groups."""
-        twin = FrameSet(self.frames, self.views, labels="permuted", label_seed=label_seed, augment=self.augment)
+        twin = FrameSet(
+            self.frames,
+            self.views,
+            labels="permuted",
+            label_seed=label_seed,
+            augment=self.augment,
+            cloud=self.cloud,
+        )
         twin.share_views_with(self)
         return twin
 
@@ -79,16 +96,19 @@ class FrameSet:
         Frames are decoded once and held; a file that changes on disk later is not seen here.
         """
         sample = self.sample(index, epoch=0, seed=0)
-        return b"".join(np.asarray(sample[key]).tobytes() for key in LABEL_KEYS)
+        keys = (*LABEL_KEYS, *(("cloud_labels",) if self.cloud else ()))
+        return b"".join(np.asarray(sample[key]).tobytes() for key in keys)
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Stack; ragged keys become lists."""
-        return {
+        """Stack; ragged keys become lists, clouds are padded to the longest (see ``padded_clouds``)."""
+        stacked = {
             key: [torch.as_tensor(sample[key]) for sample in samples]
             if key in RAGGED
             else torch.from_numpy(np.stack([sample[key] for sample in samples]))
             for key in samples[0]
+            if key not in CLOUD_KEYS
         }
+        return {**stacked, **(padded_clouds(samples) if "cloud" in samples[0] else {})}
 
     def _view(self, index: int, flip: bool) -> dict[str, NDArray[np.generic]]:
         if (index, flip) not in self._views:
@@ -136,7 +156,7 @@ class ExchangedInput:
 
     keys_of: Mapping[str, tuple[str, ...]] = {
         "image": ("image",),
-        "points": ("view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask"),
+        "points": ("view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask", "cloud"),
     }
 
     def __init__(self, frames: FrameSet, name: str, *, seed: int = 0) -> None:
@@ -149,7 +169,7 @@ class ExchangedInput:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         own = self.frames.sample(index, epoch=epoch, seed=seed)
         other = self.frames.sample(self._donor[index], epoch=epoch, seed=seed)
-        return {**own, **{key: other[key] for key in self.keys_of[self.name]}}
+        return {**own, **{key: other[key] for key in self.keys_of[self.name] if key in other}}
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self.frames.collate(samples)

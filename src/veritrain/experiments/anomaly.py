@@ -27,14 +27,15 @@ from veritrain.experiments.trivial import TrivialBaselines
 from veritrain.losses.binary import balance_of
 from veritrain.metrics.threshold import best_f1_threshold, confusion
 from veritrain.models.options import FusionOptions
+from veritrain.models.origin_facts import answered_levels
 from veritrain.probes.probe import FinishedRun, hash_of, run_probe
 from veritrain.record import RecordWriter, RunFolder, write_json
-from veritrain.tasks.anomaly import LEVELS, AnomalyTask, labelled
+from veritrain.tasks.anomaly import AnomalyTask, claims_of, flip_labels, label_keys_of, labelled, returns_scored
 from veritrain.tasks.options import AnomalyRecipe
-from veritrain.tasks.task import Batch, Predictions
+from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
-from veritrain.training.curves import curves_with_bands
-from veritrain.training.evaluate import latency_ms, level_of, predict_set, scores_with_intervals
+from veritrain.training.curves import curves_of_levels
+from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
 
@@ -63,8 +64,7 @@ def prepare(recipe: AnomalyRecipe) -> Prepared:
         torch.set_num_threads(recipe.threads)
     data = open_driving_data(recipe)
     weights = {"frame": recipe.frame_weight, "point": recipe.point_weight, "pixel": recipe.pixel_weight}
-    if recipe.fusion == "points_only":
-        weights.pop("pixel")
+    levels = answered_levels(recipe.model, recipe.fusion)
     task = AnomalyTask(
         network=FusionOptions(
             fusion=recipe.fusion,
@@ -73,18 +73,20 @@ def prepare(recipe: AnomalyRecipe) -> Prepared:
             modality_dropout=recipe.modality_dropout,
         ),
         loss=recipe.loss,
-        pos_weights=_pos_weights(data, recipe.most_pos_weight),
-        term_weights=weights,
+        pos_weights=_pos_weights(data, label_keys_of(recipe.model), recipe.most_pos_weight),
+        term_weights={level: weight for level, weight in weights.items() if level in levels},
+        claims=claims_of(recipe.model),
+        model_name=recipe.model,
     )
     return Prepared(recipe=recipe, data=data, task=task)
 
 
-def _pos_weights(data: DrivingData, most: float) -> dict[str, float]:
-    counts = {level: np.zeros(2, np.int64) for level in LEVELS}
+def _pos_weights(data: DrivingData, keys: Mapping[str, str], most: float) -> dict[str, float]:
+    counts = {level: np.zeros(2, np.int64) for level in keys}
     train = data.sets["train"]
     for index in range(len(train)):
         sample = train.sample(index, epoch=0, seed=0)
-        for level, key in LEVELS.items():
+        for level, key in keys.items():
             labels = np.asarray(sample[key])
             counts[level] += (int((labels == 1).sum()), int((labels == 0).sum()))
     return {level: balance_of(int(yes), int(no), most=most) for level, (yes, no) in counts.items()}
@@ -210,7 +212,7 @@ def _fit(
         folder=folder,
         resume=resume,
         about={
-            "network": asdict(task.network),
+            "network": {"model": task.model_name, **(asdict(task.network) if task.model_name == "fusion" else {})},
             "classes": ["normal", "anomalous"],
             "pos_weights": dict(task.pos_weights),
         },
@@ -274,7 +276,8 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
         "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
         "confusion": _confusion(predictions, threshold),
         **further_results(prepared.recipe, data, trivial, {"model": predictions, **baselines}, validation),
-        "curves": {level: curves_with_bands(level_of(predictions, level, of), of.max() + 1) for level in CURVES},
+        "curves": curves_of_levels(predictions, CURVES, of),
+        "returns_scored": returns_scored(predictions),
         "latency_ms": latency_ms(model, data.sets["test"]),
         "parameters": parameters,
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -339,15 +342,6 @@ def finished_run(prepared: Prepared, model: nn.Module, predictions: Predictions,
         seed=recipe.seed,
         inputs_hash=hash_of(checkpoints.best(folder).weights_sha256, data.card["split_sha256"]),
     )
-
-
-def flip_labels(batch: Batch) -> Batch:
-    """Every known label exchanged; what is unknown stays so."""
-    flipped = dict(batch)
-    for key in LEVELS.values():
-        labels = batch[key]
-        flipped[key] = torch.where(labels >= 0, 1 - labels, labels)
-    return flipped
 
 
 def make_evidence(

@@ -17,6 +17,7 @@ from veritrain.data.options import AnoVoxOptions
 from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import FrameKey
 from veritrain.data.splits import PARTS, of_first_groups, split_groups
+from veritrain.models.origin_facts import returns_of
 from veritrain.tasks.baselines import PositionMaps
 from veritrain.tasks.options import AnomalyRecipe
 
@@ -80,6 +81,7 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
             labels=recipe.labels if part != "test" else "given",
             label_seed=recipe.seed,
             augment=recipe.augment and part == "train",
+            cloud=returns_of(recipe.model, recipe.cloud),
         )
         for part in PARTS
     }

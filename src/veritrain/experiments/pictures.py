@@ -24,6 +24,7 @@ METRES = 40.0
 SIDE = 288
 OUTLINE = (0, 158, 115)
 """Okabe-Ito green around what is labelled anomalous."""
+UNSCORED = (110, 110, 116)
 
 
 def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder, *, each: int = 3) -> None:
@@ -56,7 +57,7 @@ def predict_samples(
     """Scores and pictures of evenly spaced frames of a split; returns one row per frame."""
     frames = data.sets[split].frames
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    few = FrameSet([frames[i] for i in chosen], data.sets[split].views)
+    few = FrameSet([frames[i] for i in chosen], data.sets[split].views, cloud=data.sets[split].cloud)
     predictions = predict_set(task, model, few)
     return [_item(frame, predictions, i, out, out) for i, frame in enumerate(few.frames)]
 
@@ -65,8 +66,7 @@ def _item(frame: Frame, predictions: Predictions, index: int, out: Path, relativ
     name = short_hash(frame.id)
     out.mkdir(parents=True, exist_ok=True)
     heat = predictions["pixel_scores"][index].astype(np.float32) if "pixel_scores" in predictions else None
-    ends = np.cumsum(predictions["point_counts"])
-    points = predictions["point_scores"][ends[index] - predictions["point_counts"][index] : ends[index]]
+    points = scores_of_returns(predictions, index, len(frame.points))
     heat_map(frame, heat).save(out / f"{name}.png")
     from_above(frame, points).save(out / f"{name}_bev.png")
     score, label = float(predictions["frame_scores"][index]), int(predictions["frame_labels"][index])
@@ -78,6 +78,17 @@ def _item(frame: Frame, predictions: Predictions, index: int, out: Path, relativ
         "points": str((out / f"{name}_bev.png").relative_to(relative_to)),
         "caption": f"scenario type: {frame.kind.replace('_', ' ')}",
     }
+
+
+def scores_of_returns(predictions: Predictions, index: int, returns: int) -> NDArray[np.float32]:
+    """(returns,) scores of one frame's returns, NaN for those that the network did not score."""
+    scores = np.full(returns, np.nan, np.float32)
+    if "point_scores" in predictions:
+        end = int(predictions["point_counts"][: index + 1].sum())
+        part = slice(end - int(predictions["point_counts"][index]), end)
+        rows = predictions["point_rows"][part] if "point_rows" in predictions else slice(None)
+        scores[rows] = predictions["point_scores"][part]
+    return scores
 
 
 def heat_map(frame: Frame, scores: NDArray[np.float32] | None) -> Image.Image:
@@ -101,7 +112,10 @@ def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def from_above(frame: Frame, scores: NDArray[np.float32]) -> Image.Image:
-    """Returns within 40 m from above, forward is up; yellow scores high; labelled anomalous returns ringed green."""
+    """Returns within 40 m from above, forward is up; labelled anomalous returns ringed green.
+
+    Yellow scores high; grey has no score (NaN).
+    """
     picture = Image.new("RGB", (SIDE, SIDE), (16, 16, 20))
     draw = ImageDraw.Draw(picture)
     for radius in (10, 20, 30, 40):
@@ -109,7 +123,10 @@ def from_above(frame: Frame, scores: NDArray[np.float32]) -> Image.Image:
         draw.ellipse([SIDE / 2 - r, SIDE / 2 - r, SIDE / 2 + r, SIDE / 2 + r], outline=(60, 60, 66))
     x = SIDE / 2 - frame.points[:, 1] / METRES * SIDE / 2
     y = SIDE / 2 - frame.points[:, 0] / METRES * SIDE / 2
+    known = ~np.isnan(scores)
+    scores = np.where(known, scores, -1.0)
     colours = (mpl.colormaps["inferno"](0.25 + 0.75 * np.clip(scores, 0, 1))[:, :3] * 255).astype(int)
+    colours[~known] = UNSCORED
     for i in np.argsort(scores, kind="stable"):
         size = 0.6 if scores[i] < 0.5 else 1.4
         draw.rectangle([x[i] - size, y[i] - size, x[i] + size, y[i] + size], fill=tuple(colours[i].tolist()))

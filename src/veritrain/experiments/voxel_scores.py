@@ -16,6 +16,7 @@ from veritrain.data.voxels import cells_of_points, cells_of_voxels, in_front
 from veritrain.errors import BrokenFileError
 from veritrain.metrics.ranking import ranking_scores
 from veritrain.metrics.voxels import VoxelTable, kept_labels, meet
+from veritrain.tasks.levels import rows_in_frames
 from veritrain.tasks.task import Predictions
 from veritrain.training.evaluate import ranked_entries
 
@@ -84,7 +85,7 @@ def voxel_results(
         return None
     every = {"model": predictions, **baselines}
     flat = {name: np.asarray(one["point_scores"]) for name, one in every.items() if "point_scores" in one}
-    tables = _tables(source, keys, frames, flat, predictions["point_counts"])
+    tables = _tables(source, keys, frames, flat, predictions)
     if not tables:
         return None
     rows = _stacked(tables)
@@ -114,17 +115,19 @@ def _tables(
     keys: Sequence[FrameKey],
     frames: Sequence[Frame],
     flat: Mapping[str, NDArray[Any]],
-    counts: NDArray[Any],
+    predictions: Predictions,
 ) -> list[Row]:
-    ends = np.cumsum(counts.astype(np.int64))
+    ends = np.cumsum(predictions["point_counts"].astype(np.int64))
+    read = rows_in_frames(predictions)
     rows: list[Row] = []
-    for number, (key, frame, end) in enumerate(zip(keys, frames, ends, strict=True)):
+    for number, (key, frame, end, part) in enumerate(zip(keys, frames, ends, read, strict=True)):
         stored = _stored(source, key)
         if stored is None:
             continue
-        here = {name: scores[end - len(frame.points) : end] for name, scores in flat.items()}
+        points = frame.points[part]
+        here = {name: scores[end - len(points) : end] for name, scores in flat.items()}
         voxels, labels = stored
-        table = meet(cells_of_points(frame.points, source.lidar_location(key)), here, cells_of_voxels(voxels))
+        table = meet(cells_of_points(points, source.lidar_location(key)), here, cells_of_voxels(voxels))
         rows.append((number, table, labels, np.isin(voxels[:, 3], list(IGNORED_IDS))))
     return rows
 

@@ -58,11 +58,13 @@ class PositionMaps:
         places = np.minimum(positions_in_group(groups), len(self.time) - 1)
         n = len(places)
         out: dict[str, NDArray[np.generic]] = {"frame_scores": self.time[places].astype(np.float32)}
-        out["view_scores"] = np.broadcast_to(self.view.astype(np.float32), (n, *self.view.shape))
+        if "view_labels" in like:
+            out["view_scores"] = np.broadcast_to(self.view.astype(np.float32), (n, *self.view.shape))
         if "pixel_labels" in like:
             out["pixel_scores"] = np.broadcast_to(self.pixel.astype(np.float32), (n, *self.pixel.shape))
-        flat = self.view.astype(np.float32).reshape(-1)
-        out["point_scores"] = flat[np.maximum(like["point_cells"].astype(np.int64), 0)]
+        if "point_cells" in like:
+            flat = self.view.astype(np.float32).reshape(-1)
+            out["point_scores"] = flat[np.maximum(like["point_cells"].astype(np.int64), 0)]
         return {**{key: value for key, value in like.items() if key not in out}, **out}
 
 

@@ -50,5 +50,13 @@ def samples_at(predictions: Predictions, level: str, of_sample: NDArray[np.int64
     return np.repeat(of_sample, labels[0].size if labels.ndim > 1 else 1)
 
 
+def rows_in_frames(predictions: Predictions) -> list[NDArray[np.int64] | slice]:
+    """Which returns of each frame have scores: all, unless the network read a part of them (``point_rows``)."""
+    counts = predictions["point_counts"].astype(np.int64)
+    if "point_rows" not in predictions:
+        return [slice(None)] * len(counts)
+    return list(np.split(predictions["point_rows"].astype(np.int64), np.cumsum(counts)[:-1]))
+
+
 def _has_ids(predictions: Predictions, level: str) -> bool:
     return BASES[level] == level or f"{BASES[level]}_ids" in predictions

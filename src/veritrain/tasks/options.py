@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from veritrain import catalog
+from veritrain.errors import ConfigError, did_you_mean
 from veritrain.models.options import Fusion
+from veritrain.models.origin_facts import ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
 
@@ -23,6 +26,8 @@ class WaiverOption:
 class AnomalyRecipe:
     """Image + LiDAR anomaly detection, from a folder of frames to a judged run.
 
+    An unknown model, or a key that the model's network does not have, is a ConfigError.
+
     Attributes:
         data: the data set's folder; its format is recognised by content.
         seed: the training seed; the split is fixed by the data.
@@ -31,6 +36,7 @@ class AnomalyRecipe:
         train_groups: how many groups of the training split are used, nested and stratified by type; 0 is all. For
             learning curves: validation and test stay the same.
         loss: bce, focal, or origin000 (the label-free loss of report 000, spoilt on purpose).
+        model: fusion, or a network of the reports (`veritrain list models`).
         fusion: attention, concat, image_only or points_only.
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
@@ -63,6 +69,7 @@ class AnomalyRecipe:
         cache: folder for decoded arrays; empty is beside the data set.
         threads: CPU threads; 0 leaves it to torch.
         waivers: checks set aside, shown in the report, never counted as passed.
+        cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
     """
 
     data: str
@@ -71,6 +78,7 @@ class AnomalyRecipe:
     split: Literal["given", "val=train"] = "given"
     train_groups: int = 0
     loss: Literal["bce", "focal", "origin000"] = "bce"
+    model: str = "fusion"
     fusion: Fusion = "attention"
     epochs: int = 20
     batch_size: int = 8
@@ -103,6 +111,39 @@ class AnomalyRecipe:
     cache: str = ""
     threads: int = 0
     waivers: list[WaiverOption] = field(default_factory=list)
+    cloud: int = 0
+
+    def __post_init__(self) -> None:
+        if self.model not in catalog.MODELS:
+            raise ConfigError(
+                f"no model '{self.model}'",
+                expected=", ".join(catalog.MODELS),
+                found=self.model,
+                fix=did_you_mean(self.model, catalog.MODELS),
+            )
+        self._refuse_idle_keys()
+        least = ORIGIN[self.model].smallest_batch if self.model in ORIGIN else 1
+        if self.batch_size < least:
+            raise ConfigError(
+                f"batch_size is too small for the model '{self.model}'",
+                expected=f"at least {least}, for its batch statistics",
+                found=str(self.batch_size),
+                fix=f"--batch_size {least} or more",
+            )
+        if self.cloud < 0:
+            raise ConfigError("cloud is a number of returns", expected="0 or more", found=str(self.cloud))
+
+    def _refuse_idle_keys(self) -> None:
+        """A key that changes nothing for this network must keep its default."""
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        idle = [key for key in idle_keys(self.model) if getattr(self, key) != defaults[key]]
+        if idle:
+            raise ConfigError(
+                f"the model '{self.model}' has no {' and no '.join(idle)}",
+                expected=", ".join(f"{key} = {defaults[key]} (its default)" for key in idle),
+                found=", ".join(f"{key} = {getattr(self, key)}" for key in idle),
+                fix="leave them out, or choose another model",
+            )
 
 
 QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 270, "max_seconds": 42.0}}

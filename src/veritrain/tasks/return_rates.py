@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from veritrain.data.anovox_labels import OBJECT_IDS
 from veritrain.data.paired_view import ViewOptions, flat_cells
 from veritrain.data.sample import Frame
+from veritrain.tasks.levels import rows_in_frames
 from veritrain.tasks.task import Predictions
 
 Floats = NDArray[np.float64]
@@ -89,7 +90,7 @@ class ReturnRates:
         out: dict[str, NDArray[np.generic]] = {key: value for key, value in like.items() if not key.endswith("_scores")}
         out["frame_scores"] = self.by_near[np.searchsorted(self.near_edges, near, side="right")].astype(np.float32)
         if "point_scores" in like:
-            flat = np.concatenate(bins)
+            flat = np.concatenate([part[rows] for part, rows in zip(bins, rows_in_frames(like), strict=True)])
             out["point_scores"] = self.by_range[flat].astype(np.float32)
             out["object_point_scores"] = self.object_by_range[flat].astype(np.float32)
         if "pixel_scores" in like:

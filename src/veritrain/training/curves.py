@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veritrain.training.evaluate import Level, group_histograms
+from veritrain.tasks.task import Predictions
+from veritrain.training.evaluate import Level, group_histograms, level_of
 
 GRID = np.linspace(0, 1, 101)
 RESAMPLES = 400
+
+
+def curves_of_levels(
+    predictions: Predictions, levels: Sequence[str], group_of_sample: NDArray[np.int64]
+) -> dict[str, dict[str, Any]]:
+    """Level to its curves (:func:`curves_with_bands`), for those of ``levels`` that have scores."""
+    scored = [level for level in levels if f"{level}_scores" in predictions]
+    groups = int(group_of_sample.max()) + 1
+    return {level: curves_with_bands(level_of(predictions, level, group_of_sample), groups) for level in scored}
 
 
 def curves_with_bands(level: Level, n_groups: int, *, seed: int = 0) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""``veritrain list models``: names, tasks and parameters that are those of real networks."""
+
+from __future__ import annotations
+
+import json
+
+from veritrain import catalog, cli
+from veritrain.models.fusion import FusionDetector
+from veritrain.models.options import FusionOptions
+
+ORDER = [1_146_497, 792_321, 14_110_849, 12_566_401, 5_491_393, 4_824_193, 339_521, 5_098_178, 1_377_633]
+
+
+def test_the_json_has_the_words_of_the_interface(capsys):
+    assert cli.main(["list", "models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert all(set(row) == {"name", "task", "parameters", "trainable"} for row in rows)
+    assert [row["name"] for row in rows] == list(catalog.MODELS) and rows[0]["name"] == "fusion"
+    assert [row["parameters"] for row in rows if row["name"].startswith("report")] == ORDER
+    trainable = {row["name"]: row["trainable"] for row in rows}
+    assert trainable["report001-focal"] == 2_934_337 and trainable["report001-voxelwise"] == 1_389_889
+    assert {row["task"] for row in rows} <= set(catalog.TASKS)
+
+
+def test_counting_without_memory_counts_the_same(capsys):
+    assert cli.main(["list", "models", "--json"]) == 0
+    (row,) = (row for row in json.loads(capsys.readouterr().out) if row["name"] == "fusion")
+    assert row["parameters"] == sum(p.numel() for p in FusionDetector(FusionOptions()).parameters())
+
+
+def test_the_table_has_a_line_for_each(capsys):
+    assert cli.main(["list", "models"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "task", "parameters", "trainable"]
+    assert [line.split()[0] for line in lines] == list(catalog.MODELS)
+    assert "report001-focal         anomaly     14,110,849   2,934,337" in lines
