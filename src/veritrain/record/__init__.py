@@ -8,9 +8,9 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 """
 
 from veritrain.record.folder import RunFolder, finite_or_none, sha256_of, write_json
-from veritrain.record.reader import PLACED, read_evidence, read_run
+from veritrain.record.reader import PLACED, OtherVersionError, event_of, read_evidence, read_run, record_of_lines
 from veritrain.record.rows import Claim, Evidence, Remark, Row, RunRecord, Statement
-from veritrain.record.writer import EVENTS, SCHEMA, RecordWriter, write_evidence
+from veritrain.record.writer import EVENTS, SCHEMA, Mirror, RecordWriter, write_evidence
 
 __all__ = [
     "EVENTS",
@@ -18,15 +18,19 @@ __all__ = [
     "SCHEMA",
     "Claim",
     "Evidence",
+    "Mirror",
+    "OtherVersionError",
     "RecordWriter",
     "Remark",
     "Row",
     "RunFolder",
     "RunRecord",
     "Statement",
+    "event_of",
     "finite_or_none",
     "read_evidence",
     "read_run",
+    "record_of_lines",
     "sha256_of",
     "write_evidence",
     "write_json",

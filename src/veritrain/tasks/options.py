@@ -59,6 +59,7 @@ class AnomalyRecipe:
         on_broken: skip (listed and counted) or error, for broken scenarios and frames.
         cache: folder for decoded arrays; empty is beside the data set.
         threads: CPU threads; 0 leaves it to torch.
+        loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
         waivers: checks set aside, shown in the report, never counted as passed.
     """
 
@@ -97,6 +98,7 @@ class AnomalyRecipe:
     on_broken: Literal["skip", "error"] = "skip"
     cache: str = ""
     threads: int = 0
+    loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
     waivers: list[WaiverOption] = field(default_factory=list)
 
 
