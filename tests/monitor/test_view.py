@@ -89,14 +89,17 @@ def test_what_is_not_known_is_none_and_says_why():
     assert (few.left, few.left_unknown, few.samples_per_second) == (None, "too few steps so far", None)
 
 
-def test_samples_per_second_are_those_recorded_else_a_batch_by_the_step():
+def test_samples_per_second_are_a_batch_by_the_newest_steps_else_as_recorded():
     story = timed(1.0, 2.0, 3.0, 4.0, 5.0)
     assert pace_of(story, {"batch_size": 6, "accumulate": 2}, silence=None).samples_per_second == pytest.approx(12.0)
     assert pace_of(story, {}, silence=None).samples_per_second == pytest.approx(8.0)
     assert pace_of(story, {}, silence=None).waiting is None
-    story.feed({"event": "throughput", "step": 5, "epoch": 1, "samples_per_second": 99.0, "data_wait_share": 0.4})
+    few = timed(1.0, 2.0)
+    for one in (story, few):
+        one.feed({"event": "throughput", "step": 5, "epoch": 1, "samples_per_s": 99.0, "data_wait_share": 0.4})
     pace = pace_of(story, {"batch_size": 6}, silence=None)
-    assert (pace.samples_per_second, pace.waiting) == (99.0, 0.4)
+    assert (pace.samples_per_second, pace.waiting) == (pytest.approx(6.0), 0.4)
+    assert pace_of(few, {"batch_size": 6}, silence=None).samples_per_second == 99.0
 
 
 @given(

@@ -51,7 +51,7 @@ class Pace:
 
     Attributes:
         seconds_per_step: of the newest steps, without validation; None while unknown.
-        samples_per_second: as recorded, else a batch divided by that; None while unknown.
+        samples_per_second: a batch divided by that, else of the newest ``throughput`` event; None while unknown.
         waiting: share of the time spent waiting for data, 0 to 1; None when not recorded.
         memory_mb: peak memory; None when not recorded.
         left: seconds until the training ends as planned; None when unknown, with ``left_unknown`` saying why.
@@ -185,13 +185,13 @@ def pace_of(story: Story, recipe: Mapping[str, Any], *, silence: float | None) -
     left, why, by = _left(story, recipe, each, silence or 0.0)
     elapsed = story.segment_seconds()
     told = story.throughput
-    recorded = _first(told, "samples_per_second")
     batch = _batch(recipe) or story.samples
+    live = batch / each if batch and each else None
     return Pace(
         seconds_per_step=each,
-        samples_per_second=recorded if recorded is not None else (batch / each if batch and each else None),
-        waiting=_first(told, "waiting_share", "data_wait_share", "wait_share"),
-        memory_mb=_first(told, "memory_mb", "peak_memory_mb", "rss_mb"),
+        samples_per_second=live if live is not None else _recorded(told, "samples_per_s"),
+        waiting=_recorded(told, "data_wait_share"),
+        memory_mb=_recorded(told, "memory_mb"),
         left=left,
         left_unknown=why,
         limited_by=by,
@@ -229,9 +229,9 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _first(content: Mapping[str, Any], *names: str) -> float | None:
-    found = (content.get(name) for name in names)
-    return next((float(value) for value in found if isinstance(value, int | float)), None)
+def _recorded(event: Mapping[str, Any], name: str) -> float | None:
+    value = event.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def buckets(course: Sequence[float | None], width: int) -> list[float | None]:

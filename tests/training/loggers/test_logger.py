@@ -69,12 +69,12 @@ def mirror(writer, folder, store=FileStore, *, resume=False):
 
 def train(folder, *, store=FileStore, resume=False, epochs=1):
     """A real training on a toy, mirrored; its last weights."""
-    with RecordWriter(folder) as writer:
+
+    def begin(writer):
         if store is not None:
             mirror(writer, folder, store, resume=resume)
-        model = fit_toy(folder, writer=writer, epochs=epochs, resume=resume)
-        writer.event("end", status="done")
-    return weights_hash(model)
+
+    return weights_hash(fit_toy(folder, epochs=epochs, resume=resume, begin=begin).model)
 
 
 def in_record(folder):
@@ -89,7 +89,6 @@ def test_every_number_of_the_record_is_mirrored_once_and_unweighted(folder):
     assert {name for name, _, _ in found} >= {"train/loss/bce", "train/loss/size", "val/accuracy", "learning_rate"}
     sizes = [line["value"] for line in read_run(folder.path).of("term") if line["name"] == "size"]
     assert [value for name, _, value in found if name == "train/loss/size"] == sizes, "not times its weight"
-    assert (folder.loggers / "file.closed").read_text() == "True\n"
 
 
 def test_a_training_with_a_logger_is_bit_for_bit_one_without(tmp_path):
@@ -104,8 +103,8 @@ def test_a_store_that_breaks_is_noted_once_and_the_training_goes_on(folder):
     (note,) = [line for line in record.of("note") if line.get("kind") == "logger"]
     assert note["name"] == "file" and "OSError: the server is away" in note["text"]
     assert "the server is away" in folder.train_log.read_text()
-    assert record.events[-1]["event"] == "end" or note is record.events[-1]
-    assert len(record.of("term")) == 24
+    assert record.of("stop")[0]["reason"] == "epochs"
+    assert len(record.of("term")) == 24, "12 steps of two terms"
 
 
 def test_a_store_that_hangs_holds_nobody_up(folder, monkeypatch):
@@ -156,6 +155,14 @@ def test_what_is_not_finite_is_left_out_and_a_test_score_takes_the_last_step(fol
         writer.event("term", step=7, epoch=1, name="a", value=float("nan"), weight=1.0, n=4, split="train")
         writer.event("metric", name="frame_ap", split="test", value=0.5, n=9)
     assert kept(folder) == [("test/frame_ap", 7, 0.5)]
+
+
+def test_the_store_learns_whether_the_run_came_to_its_end(folder):
+    for ended in (False, True):
+        with RecordWriter(folder) as writer:
+            mirror(writer, folder)
+            writer.event(*(["end"] if ended else ["note"]))
+    assert (folder.loggers / "file.closed").read_text() == "False\nTrue\n"
 
 
 def test_an_unknown_logger_is_refused():
