@@ -300,14 +300,13 @@ def test_files_beside_the_record_may_be_half_written(finished):
     assert view.state.word == "finished" and view.verdict is None and view.scores
 
 
-def test_numbers_of_the_recipe_and_the_results_are_used(finished):
-    finished.recipe.write_text("epochs: 2\nbatch_size: 6\naccumulate: 2\n")
+def test_the_chance_of_a_test_score_is_read_from_the_results(finished):
     with RecordWriter(finished) as writer:
         writer.event("metric", name="frame_ap", split="test", value=0.9, n=9)
     finished.results.write_text(json.dumps({"metrics": {"frame_ap": {"chance": 0.46}}}))
     view = Watcher(finished).look()
     (test_row,) = [row for row in view.scores if row.split == "test"]
-    assert test_row.chance == 0.46 and view.pace.samples_per_second is not None
+    assert test_row.chance == 0.46
     assert view.state == replace(view.state, word="finished"), "what is written after the end does not begin it again"
 
 

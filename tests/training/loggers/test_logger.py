@@ -118,6 +118,7 @@ def test_a_store_that_hangs_holds_nobody_up(folder, monkeypatch):
 
 def test_a_store_that_is_too_slow_is_dropped_and_memory_stays_bounded(folder, monkeypatch):
     monkeypatch.setattr(logger, "MOST_WAITING", 5)
+    monkeypatch.setattr(logger, "FLUSH_SECONDS", 0.0)
     monkeypatch.setattr(logger, "CLOSE_SECONDS", 0.2)
     train(folder, store=HangingStore)
     (note,) = [line for line in read_run(folder.path).of("note") if line.get("kind") == "logger"]
