@@ -134,7 +134,7 @@ def _findings(view: View, width: int, *, most: int) -> list[Text]:
         return lines
     lines.append(Text(f"findings so far: {len(found)}", "bold"))
     for number, one in enumerate(found):
-        text = Text(f"  {words.finding(one)}", EFFECT_STYLES.get(one.effect, ""))
+        text = Text(words.finding(one), EFFECT_STYLES.get(one.effect, ""))
         wrapped = _wrapped(text, width, most=2)
         if len(lines) + len(wrapped) > most and number:
             lines.append(Text(f"  + {len(found) - number} more", "dim"))

@@ -56,7 +56,7 @@ class RecordTail:
         status = os.fstat(file.fileno())
         if self._file is None:
             return False
-        if self._file != (status.st_dev, status.st_ino) or status.st_size < self._offset:
+        if self._file != (status.st_dev, status.st_ino):
             return True
         file.seek(self._offset - len(self._before))
         return file.read(len(self._before)) != self._before
