@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "veritrain"
-GROUND = ("errors", "catalog", "config", "record", "metrics", "statistics", "readers", "audit", "report")
+GROUND = ("errors", "catalog", "config", "record", "metrics", "statistics", "readers", "audit", "report", "monitor")
 HEAVY = ("torch", "torchvision", "lightning", "lightning_fabric", "open_clip", "torchjd", "sklearn", "webdataset")
 
 

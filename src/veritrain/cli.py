@@ -303,6 +303,13 @@ def probe(words: list[str]) -> int:
     return look.probe(words, _parser, _parse)
 
 
+def watch(words: list[str]) -> int:
+    """watch RUN: look at a run while it goes on."""
+    from veritrain.commands import watch as commands
+
+    return commands.watch(words, _parser, _parse)
+
+
 COMMANDS: dict[str, tuple[Command, str]] = {
     "audit": (audit, "judge a run, a log, a table or a report"),
     "train": (train, "train, evaluate, control, judge and report"),
@@ -310,6 +317,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "evaluate": (evaluate, "score a run's best checkpoint again"),
     "predict": (predict, "scores and pictures of single samples"),
     "probe": (probe, "make a run's evidence again"),
+    "watch": (watch, "look at a run while it goes on"),
     "report": (report, "write a run's report"),
     "data": (data, "make a data set, check one, or take a part of one"),
     "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),

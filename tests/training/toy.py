@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,15 +161,17 @@ def fit_toy(
     recipe: Mapping[str, Any] | None = None,
     allow_changes: Any = (),
     higher: bool = True,
+    begin: Callable[[RecordWriter], None] = lambda writer: None,
     **chosen: Any,
 ) -> Done:
-    """``fit`` of the toy in this process, on one thread."""
+    """``fit`` of the toy in this process, on one thread; ``begin`` is called with the open writer before it."""
     torch.set_num_threads(1)
     options = LoopOptions(**{"batch_size": 4, "warmup_steps": 3, "accelerator": "cpu", **chosen})
     task = task or ToyTask()
     seed_everything(3)
     model = task.model()
     with RecordWriter(folder) as writer:
+        begin(writer)
         summary = fit(
             task=task,
             model=model,

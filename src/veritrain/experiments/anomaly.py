@@ -36,6 +36,7 @@ from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.curves import curves_of_levels
 from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
+from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
 
@@ -45,7 +46,7 @@ CURVES = ("frame", "point")
 CHEAP_PROBES = tuple(catalog.PROBES)
 PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
 FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "threads", "cache", "keep_checkpoints",
-                  "checkpoint_every", "max_seconds", "patience", "waivers", "data")  # fmt: skip
+                  "checkpoint_every", "max_seconds", "patience", "waivers", "data", "loggers")  # fmt: skip
 ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
 
 
@@ -126,6 +127,7 @@ def run(
     Raises:
         RunInUseError, NonFiniteError, Interrupted, StorageError, DataError: as their names say; what was saved stays.
     """
+    demand_loggers(recipe.loggers)
     with RecordWriter(folder) as writer:
         if not resume:
             _refuse_existing(folder)
@@ -136,6 +138,7 @@ def run(
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
+        start_loggers(tracked.loggers, writer, folder, resume=resume)
         _start(writer, prepared, resume)
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()

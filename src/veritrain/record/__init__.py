@@ -8,9 +8,17 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 """
 
 from veritrain.record.folder import RunFolder, finite_or_none, missing_folders, sha256_of, write_json
-from veritrain.record.reader import PLACED, demand_run, read_evidence, read_run
+from veritrain.record.reader import (
+    PLACED,
+    OtherVersionError,
+    demand_run,
+    event_of,
+    read_evidence,
+    read_run,
+    record_of_lines,
+)
 from veritrain.record.rows import Claim, Evidence, Remark, Row, RunRecord, Statement
-from veritrain.record.writer import EVENTS, SCHEMA, RecordWriter, discard_unstarted, write_evidence
+from veritrain.record.writer import EVENTS, SCHEMA, Mirror, RecordWriter, discard_unstarted, write_evidence
 
 __all__ = [
     "EVENTS",
@@ -18,6 +26,8 @@ __all__ = [
     "SCHEMA",
     "Claim",
     "Evidence",
+    "Mirror",
+    "OtherVersionError",
     "RecordWriter",
     "Remark",
     "Row",
@@ -26,10 +36,12 @@ __all__ = [
     "Statement",
     "demand_run",
     "discard_unstarted",
+    "event_of",
     "finite_or_none",
     "missing_folders",
     "read_evidence",
     "read_run",
+    "record_of_lines",
     "sha256_of",
     "write_evidence",
     "write_json",

@@ -32,6 +32,8 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.card = self.path / "README.md"
         self.environment = self.path / "environment.json"
+        self.loggers = self.path / "loggers"
+        self.lock = self.path / ".lock"
 
     @staticmethod
     def next_free(parent: Path, stem: str) -> RunFolder:

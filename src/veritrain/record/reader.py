@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,11 +45,27 @@ def read_run(path: Path | str) -> RunRecord:
         RecordError: no ``record.jsonl``, a line that is not JSON (other than a torn last one), another version.
     """
     folder = demand_run(path)
-    events, torn = _read_lines(folder.record)
-    events = _superseded(events)
+    lines, torn = _read_lines(folder.record)
+    results = _read_optional(folder.results)
+    return replace(
+        record_of_lines(folder, lines),
+        data=_read_optional(folder.data),
+        results=results,
+        evidence=read_evidence(folder),
+        torn_line=torn,
+        checkpoint_sha256=_weights_on_disk(folder, results),
+    )
+
+
+def record_of_lines(folder: RunFolder, lines: Sequence[dict[str, Any]]) -> RunRecord:
+    """What the lines of ``record.jsonl`` alone say, without the files beside it: the record of a run that goes on.
+
+    Args:
+        lines: events as :func:`event_of` gives them, each with its 1-based ``line``.
+    """
+    events = _superseded(lines)
     start: Mapping[str, Any] = next((line for line in events if line["event"] == "start"), {})
     claims = tuple(_made(Claim, claim, folder.record, start["line"]) for claim in start.get("claims", ()))
-    results = _read_optional(folder.results)
     return RunRecord(
         path=folder.path,
         kind="run",
@@ -57,11 +74,6 @@ def read_run(path: Path | str) -> RunRecord:
         claim=claims[0] if claims else None,
         events=tuple(events),
         rows=tuple(_rows_of(events, str(folder.record))),
-        data=_read_optional(folder.data),
-        results=results,
-        evidence=read_evidence(folder),
-        torn_line=torn,
-        checkpoint_sha256=_weights_on_disk(folder, results),
     )
 
 
@@ -83,30 +95,50 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int | None]:
         if not text.strip():
             continue
         try:
-            line = json.loads(text)
-        except json.JSONDecodeError as error:
+            events.append(event_of(text, path, number))
+        except NotJsonError:
             if number == len(raw):
                 return events, number
-            raise RecordError(
-                "a line of the record is not JSON",
-                expected="one JSON object a line",
-                found=text[:80],
-                fix="the record was edited; restore it from a copy",
-                file=path,
-                line=number,
-            ) from error
-        _demand_event(line, text, path, number)
-        if line["v"] != SCHEMA:
-            raise RecordError(
-                "the record has another version",
-                expected=f"v = {SCHEMA}",
-                found=f"v = {line['v']}",
-                fix="read it with the Veritrain that wrote it",
-                file=path,
-                line=number,
-            )
-        events.append({"step": None, "epoch": None, **line, "line": number})
+            raise
     return events, None
+
+
+class NotJsonError(RecordError):
+    """A line that is no JSON: torn when it is the last one, else somebody edited the record."""
+
+
+class OtherVersionError(RecordError):
+    """A line of another version of the record."""
+
+
+def event_of(text: str, path: Path, number: int) -> dict[str, Any]:
+    """One line of ``record.jsonl`` as an event, with its 1-based ``line``.
+
+    Raises:
+        NotJsonError, OtherVersionError: as their names say. RecordError: JSON, but no event.
+    """
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(
+            "a line of the record is not JSON",
+            expected="one JSON object a line",
+            found=text[:80],
+            fix="the record was edited; restore it from a copy",
+            file=path,
+            line=number,
+        ) from error
+    _demand_event(line, text, path, number)
+    if line["v"] != SCHEMA:
+        raise OtherVersionError(
+            "the record has another version",
+            expected=f"v = {SCHEMA}",
+            found=f"v = {line['v']}",
+            fix="read it with the Veritrain that wrote it",
+            file=path,
+            line=number,
+        )
+    return {"step": None, "epoch": None, **line, "line": number}
 
 
 def _demand_event(line: Any, text: str, path: Path, number: int) -> None:

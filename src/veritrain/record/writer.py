@@ -11,11 +11,11 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from veritrain.errors import RecordError, RunInUseError, StorageError
 from veritrain.record.folder import RunFolder, cannot_write, nulled, write_json
@@ -24,15 +24,42 @@ from veritrain.record.rows import Evidence
 SCHEMA = 1
 """Version of the record and of the files beside it."""
 
-LOCK = ".lock"
-
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 """Made once: ``json.dumps`` with options builds an encoder for every line."""
 
 EVENTS = frozenset(
-    ["start", "term", "metric", "grad", "look", "checkpoint", "resume", "signal", "nonfinite", "stop", "end", "note"]
+    [
+        "start",
+        "plan",
+        "term",
+        "metric",
+        "grad",
+        "look",
+        "checkpoint",
+        "resume",
+        "signal",
+        "nonfinite",
+        "stop",
+        "end",
+        "note",
+    ]
 )
 """Every event a record may hold, one JSON line each: ``{v, t_utc, t_mono, event, step, epoch, ...}``."""
+
+
+LOCK_TRIES = 5
+LOCK_PAUSE_SECONDS = 0.05
+"""A watcher may hold a shared lock for an instant while it looks whether a writer lives: try again before refusing."""
+
+
+class Mirror(Protocol):
+    """Told each line of the record after it was written, to show it elsewhere; whatever it raises ends only itself."""
+
+    name: str
+
+    def line(self, line: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class RecordWriter:
@@ -51,17 +78,17 @@ class RecordWriter:
         self.folder = folder
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder.path / LOCK).open("w")
+            self._lock = folder.lock.open("w")
         except OSError as error:
             raise cannot_write(folder.path, error) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(self._lock)
         except OSError as error:
             self._lock.close()
             raise RunInUseError(
                 "the run is in use",
                 expected="no other process writing this folder",
-                found=f"a lock on {folder.path / LOCK}",
+                found=f"a lock on {folder.lock}",
                 fix="wait for it to end, stop it, or choose another --run",
                 file=folder.path,
             ) from error
@@ -76,6 +103,11 @@ class RecordWriter:
             self._csv.writerow(["step", "epoch", "split", "name", "value", "n"])
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()
+        self._mirrors: list[Mirror] = []
+
+    def mirror_to(self, mirror: Mirror) -> None:
+        """From now on, tell ``mirror`` each line. When it fails it is dropped, and a note says so once."""
+        self._mirrors.append(mirror)
 
     def event(self, event: str, *, step: int | None = None, epoch: int | None = None, **fields: Any) -> None:
         """Append one line. A number that is not finite becomes null and adds a nonfinite event."""
@@ -97,12 +129,24 @@ class RecordWriter:
             if event == "metric":
                 name, split, number = fields.get("name"), fields.get("split"), fields.get("n")
                 self._csv.writerow([step, epoch, split, name, fields.get("value"), number])
+        for mirror in list(self._mirrors):
+            self._show(mirror, lambda to=mirror: to.line(line))  # type: ignore[misc]
         for key, number in broken.items():
             name = fields.get("name") if key == "value" else f"{event} {key}"
             self.event("nonfinite", step=step, epoch=epoch, name=name, found=str(number))
         urgent = event not in ("term", "grad")
         if urgent or time.monotonic() - self._flushed > self._flush_seconds:
             self.flush()
+
+    def _show(self, mirror: Mirror, act: Callable[[], None]) -> None:
+        """What a mirror does must never end or change the training: an error in it ends the mirror."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a logger, the record and the training go on
+            self._mirrors.remove(mirror)
+            text = f"the logger {mirror.name} stopped: {type(error).__name__}: {error}"
+            self.event("note", kind="logger", name=mirror.name, text=text)
+            self.say(text)
 
     def say(self, text: str) -> None:
         """A line for people, into ``train.log``."""
@@ -120,6 +164,8 @@ class RecordWriter:
         with contextlib.ExitStack() as closing:
             closing.callback(self._lock.close)
             closing.callback(_OPEN.discard, self)
+            for mirror in list(self._mirrors):
+                self._show(mirror, mirror.close)
             with self._told_when_full(), contextlib.ExitStack() as files:
                 for file in (self._lines, self._log, self._table):
                     files.callback(file.close)
@@ -158,10 +204,10 @@ def discard_unstarted(folder: RunFolder, made: Sequence[Path]) -> None:
         folder: of the run; touched only if it is among ``made``, has no event and holds only what a writer opens.
         made: the folders that the failed command made, the deepest first; those that are empty then go too.
     """
-    opened = [folder.record, folder.train_log, folder.metrics_csv, folder.path / LOCK]
+    opened = [folder.record, folder.train_log, folder.metrics_csv, folder.lock]
     if folder.path not in made or not folder.path.is_dir() or set(folder.path.iterdir()) - set(opened):
         return
-    with (folder.path / LOCK).open("w") as lock:
+    with folder.lock.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -173,6 +219,18 @@ def discard_unstarted(folder: RunFolder, made: Sequence[Path]) -> None:
     with contextlib.suppress(OSError):
         for path in made:
             path.rmdir()
+
+
+def _take(lock: TextIO) -> None:
+    """The lock of the one writer; raises OSError when another holds it for longer than a glance."""
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not tries_left:
+                raise
+            time.sleep(LOCK_PAUSE_SECONDS)
 
 
 def _is_broken(value: Any) -> bool:

@@ -68,6 +68,7 @@ class AnomalyRecipe:
         layout: auto, or 2024 or 2023 where the folder holds scenarios of both AnoVox layouts.
         cache: folder for decoded arrays; empty is beside the data set.
         threads: CPU threads; 0 leaves it to torch.
+        loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
         waivers: checks set aside, shown in the report, never counted as passed.
         cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
     """
@@ -110,6 +111,7 @@ class AnomalyRecipe:
     layout: Literal["auto", "2024", "2023"] = "auto"
     cache: str = ""
     threads: int = 0
+    loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
     waivers: list[WaiverOption] = field(default_factory=list)
     cloud: int = 0
 

@@ -36,6 +36,10 @@ class Journal:
         self.log(text)
         self.progress.say(text)
 
+    def plan(self, place: Place, *, epochs: int, steps_per_epoch: int) -> None:
+        """How far this segment means to go, so that a watcher knows the total."""
+        self.event("plan", place, epochs=epochs, steps_per_epoch=steps_per_epoch, total_steps=epochs * steps_per_epoch)
+
     def step(self, place: Place, numbers: StepNumbers, *, rate: float, with_norm: bool) -> None:
         """One line a term, unweighted and per sample, beside its weight."""
         for name in numbers.sums:

@@ -147,6 +147,7 @@ class Loop:
     def run(self) -> FitSummary:
         """Epochs of training and validation until there is a reason to stop."""
         total = self.options.epochs * self.steps_per_epoch
+        self.journal.plan(self.place, epochs=self.options.epochs, steps_per_epoch=self.steps_per_epoch)
         self.journal.progress.start(total_steps=total, done_steps=self.place.step)
         reason = self._reason_to_stop()
         while reason is None:
