@@ -44,7 +44,7 @@ def test_the_recurrence_by_hand():
         average.update(layer)
         assert float(average.model.weight) == pytest.approx(mean, rel=1e-6)
     assert expected[0] == 19.0 and average.updates == 3
-    assert float(layer.weight) == 80.0, "the network itself is left alone"
+    assert layer.weight.item() == 80.0, "the network itself is left alone"
 
 
 @pytest.mark.parametrize(("updates", "share"), [(0, 0.9), (8, 0.5), (80, 0.1), (10_000, 0.01)])
