@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.toy import ToyNet, ToySet, ToyTask, fit_toy, weights_hash
+from training.toy import Loud, ToyNet, ToySet, ToyTask, fit_toy, weights_hash
 from veritrain.errors import NonFiniteError
 from veritrain.record import RunFolder, read_run
 from veritrain.training import checkpoint as checkpoints
@@ -60,16 +60,6 @@ def test_twenty_in_a_row_are_routine_and_one_good_update_begins_the_count_anew()
     other = LossScale()
     other.restore(scale.state())
     assert other == scale
-
-
-class Loud(ToyTask):
-    """A weight so large that the first scales overflow: 65,536 x 256 / 4 samples is beyond float16's 65,504."""
-
-    term_weights = {"bce": 256.0}  # noqa: RUF012
-
-    def losses(self, output, batch):
-        assert output["logit"].dtype == torch.float32, "losses are computed in full precision"
-        return {"bce": super().losses(output, batch)["bce"]}
 
 
 HALF = {"precision": "16-mixed", "optimiser": "sgd", "learning_rate": 1e-4, "grad_every_steps": 1}
