@@ -94,9 +94,9 @@ def test_it_is_that_of_the_weights_after_each_step(folder):
             decay = min(0.6, (1 + t) / (10 + t))
             mean = decay * mean + (1 - decay) * weights[name].double().numpy()
             np.testing.assert_allclose(checkpoints.read(paths[t]).weights()[name].numpy(), mean, atol=1e-6)
-    assert torch.equal(
-        checkpoints.read(paths[-1]).weights()["body.1.running_mean"], raw[-1]["body.1.running_mean"]
-    ), "statistics are copied"
+    assert torch.equal(checkpoints.read(paths[-1]).weights()["body.1.running_mean"], raw[-1]["body.1.running_mean"]), (
+        "statistics are copied"
+    )
 
 
 def start() -> dict[str, torch.Tensor]:

@@ -27,7 +27,8 @@ class Watching(nn.Module):
     def forward(self, batch):
         image = batch["image"]
         if self.training:
-            self.seen.add(tuple(t.is_contiguous(memory_format=torch.channels_last) for t in (image, self.second.weight)))
+            tensors = (image, self.second.weight)
+            self.seen.add(tuple(t.is_contiguous(memory_format=torch.channels_last) for t in tensors))
         hidden = self.first(image.expand(-1, 3, -1, -1))
         return {"logit": self.second(hidden.relu()).mean((1, 2, 3))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -37,7 +37,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Once after each update of ``model``; a step without an update is none."""
-        averages = list(self.model.parameters())
+        averages: list[Tensor] = list(self.model.parameters())
         now = [parameter.to(mean.dtype) for parameter, mean in zip(model.parameters(), averages, strict=True)]
         torch._foreach_lerp_(averages, now, self.share())
         self._copy_buffers(model)

@@ -2,9 +2,10 @@
 
 One checkpoint is a folder ``checkpoints/step-00000123/``: ``model.safetensors``, ``optimiser.safetensors``,
 ``state.json`` and ``manifest.json`` with the SHA-256 of the others. ``model.safetensors`` is the network that is
-scored; where that is a moving average, ``raw.safetensors`` holds the weights that training goes on from. It is written as ``.part-...`` beside its
-target, each file and the folder are flushed to the disk, and one rename makes it appear. ``last.json`` and
-``best.json`` name checkpoints. Nothing in it is executed when it is read: tensors are safetensors, the rest JSON.
+scored; where that is a moving average, ``raw.safetensors`` holds the weights that training goes on from. It is
+written as ``.part-...`` beside its target, each file and the folder are flushed to the disk, and one rename makes it
+appear. ``last.json`` and ``best.json`` name checkpoints. Nothing in it is executed when it is read: tensors are
+safetensors, the rest JSON.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import nn
@@ -19,8 +20,7 @@ def compiled(model: nn.Module, options: LoopOptions) -> nn.Module:
     """
     if options.compile == "none":
         return model
-    wrapped: nn.Module = torch.compile(model, mode=options.compile)
-    return wrapped
+    return cast(nn.Module, torch.compile(model, mode=options.compile))
 
 
 @contextlib.contextmanager
