@@ -27,7 +27,10 @@ SCHEMA = 1
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 """Made once: ``json.dumps`` with options builds an encoder for every line."""
 
-EVENTS = frozenset("start term metric grad overflow look checkpoint resume signal nonfinite stop end note".split())
+EVENTS = frozenset(
+    {"start", "term", "metric", "grad", "look", "checkpoint", "resume", "signal", "nonfinite", "stop", "end", "note"}
+    | {"overflow"}
+)
 """Every event a record may hold, one JSON line each: ``{v, t_utc, t_mono, event, step, epoch, ...}``."""
 
 
