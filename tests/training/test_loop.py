@@ -182,13 +182,15 @@ class WithoutStatistics(HalfLabelled):
     ("chosen", "close"),
     [
         ({}, 1e-6),
-        ({"precision": "bf16-mixed"}, 2e-4),
-        ({"precision": "16-mixed"}, 2e-5),
+        ({"precision": "bf16-mixed"}, 0.6 * 2**-8),
+        ({"precision": "16-mixed"}, 0.6 * 2**-11),
         ({"channels_last": True}, 1e-6),
         ({"ema_decay": 0.9}, 1e-6),
     ],
 )
 def test_accumulation_equals_one_large_batch(tmp_path, chosen, close):
+    """In 16 bits each micro-batch's gradient is rounded before they are added: weights that move by 0.6 differ by
+    less than the type's relative rounding of that."""
     chosen = {"epochs": 2, "task": WithoutStatistics(), "optimiser": "sgd", "learning_rate": 0.1, **chosen}
     folders = [RunFolder(tmp_path / name) for name in "ab"]
     large = fit_toy(folders[0], batch_size=12, **chosen)
