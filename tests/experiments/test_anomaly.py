@@ -22,6 +22,7 @@ from veritrain.tasks.anomaly import LEVELS
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
+from veritrain.training.options import FREE_TO_CHANGE
 
 METRICS = {
     f"{level}_{metric}" for level in (*LEVELS, "object_point", "object_pixel") for metric in ("auroc", "ap", "fpr95")
@@ -207,6 +208,32 @@ def test_the_recipe_runs_the_run_again(folder, recipe, tmp_path):
     assert checkpoints.best(again).weights_sha256 == checkpoints.best(folder).weights_sha256
     for name, entry in read(again.results)["metrics"].items():
         assert entry == read(folder.results)["metrics"][name]
+
+
+def test_a_run_in_float16_with_a_moving_average_is_scored_by_its_average(recipe, tmp_path):
+    """What is reopened, by a fresh process too, is what was scored; training went on from other weights."""
+    folder = RunFolder(tmp_path / "half")
+    anomaly.run(replace(recipe, precision="16-mixed", channels_last=True, ema_decay=0.9), folder)
+    stored, best = read(folder.results), checkpoints.best(folder)
+    assert stored["checkpoint"]["sha256"] == best.weights_sha256 == read_run(folder.path).checkpoint_sha256
+    prepared, model = anomaly.reopen(folder)
+    for name, entry in anomaly.plain_scores(prepared, model)["metrics"].items():
+        assert entry["value"] == pytest.approx(stored["metrics"][name]["value"], abs=1e-9)
+    for name, entry in stored["selection"]["metrics"].items():
+        seen = [row.value for row in read_run(folder.path).rows if (row.name, row.split) == (name, "val")]
+        assert entry["value"] == pytest.approx(seen[0], abs=1e-3), "the average is what validation saw"
+    raw = checkpoints.load_file(best.path / checkpoints.RAW)
+    assert any(not torch.equal(raw[name], value) for name, value in best.weights().items())
+    assert {"loss_scale", "average"} <= best.state.keys()
+    with pytest.raises(CheckpointError, match="ema_decay"):
+        anomaly.run(replace(recipe, precision="16-mixed", channels_last=True), folder, resume=True)
+
+
+def test_every_loop_option_of_the_recipe_reaches_the_loop(recipe):
+    chosen = {"precision": "16-mixed", "channels_last": True, "compile": "max-autotune", "ema_decay": 0.5}
+    options = anomaly.loop_options(replace(recipe, **chosen))
+    assert {name: getattr(options, name) for name in chosen} == chosen
+    assert not set(chosen) & {*anomaly.FREE_ON_RESUME, *FREE_TO_CHANGE}, "they decide what is computed"
 
 
 def test_pos_weights_are_negatives_over_positives_of_the_training_split(reopened):

@@ -90,3 +90,26 @@ def test_it_learns():
     scores = task.score(predict_set(task, model, held_out))
     assert scores["frame_auroc"] > 0.9 and scores["point_ap"] > 0.5
     assert all(torch.isfinite(values).all() for values in model.eval()(batch_of(held_out)).values())
+
+
+HALF = {"precision": "16-mixed"}
+
+
+@pytest.mark.parametrize("fusion", ["attention", "concat", "image_only", "points_only"])
+@pytest.mark.parametrize("chosen", [{"precision": "bf16-mixed"}, HALF, {"channels_last": True}])
+def test_controls_use_the_arithmetic_of_the_run(fusion, chosen):
+    """Every fusion trains in it, near the weights of float32 and not equal to them."""
+    same = {"dropout": 0.0, "modality_dropout": 0.0, "fusion": fusion}
+    options = replace(OPTIONS, optimiser="sgd")
+    plain = trained(3, options=options, data=tiny_set(), **same).state_dict()
+    other = trained(3, options=replace(options, **chosen), data=tiny_set(), **same).state_dict()
+    apart = {name: (plain[name].float() - value.float()).abs().max() for name, value in other.items()}
+    assert any(apart.values()), "it is read"
+    assert max(apart.values()) < (1e-4 if "channels_last" in chosen else 0.05)
+    assert {value.dtype for value in other.values()} <= {torch.float32, torch.int64}
+    assert all(value.is_contiguous() for value in other.values())
+
+
+def test_average_compilation_and_accumulation_are_left_out_of_controls():
+    chosen = {"ema_decay": 0.9, "compile": "max-autotune", "accumulate": 3}
+    assert weights_hash(trained(3, options=replace(OPTIONS, **chosen))) == weights_hash(trained(3))

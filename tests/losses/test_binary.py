@@ -127,3 +127,17 @@ def test_balance_is_negatives_over_positives_with_a_cap():
 @pytest.mark.parametrize(("positives", "negatives"), [(0, 9), (9, 0), (0, 0)])
 def test_an_absent_class_leaves_the_weight_at_one(positives, negatives):
     assert balance_of(positives, negatives, most=20.0) == 1.0
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_logits_are_computed_in_float32(name, dtype):
+    """64 x 1,563 cells of loss 8 add up to 800,256, which is infinity in float16."""
+    logits = torch.full((1, 64, 1563), 8.0, dtype=dtype)
+    labels = torch.zeros(1, 64, 1563, dtype=dtype)
+    found = LOSSES[name](logits, labels, 3.0)
+    assert found.dtype == torch.float32
+    mean = mean_where_labelled(found, labels)
+    assert torch.equal(mean, mean_where_labelled(LOSSES[name](logits.float(), labels.float(), 3.0), labels))
+    assert torch.isfinite(mean).all()
+    assert LOSSES[name](logits.double(), labels.double(), 3.0).dtype == torch.float64

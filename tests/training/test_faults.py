@@ -157,6 +157,21 @@ def test_two_ranks_train_one_model_and_one_of_them_writes(tmp_path):
     assert {line["n"] for line in terms} == {16}
 
 
+def test_two_ranks_skip_the_same_updates_and_average_the_same_weights(tmp_path):
+    """Each rank averages for itself; rank 1 saves nothing, so it prints what it has."""
+    folder = RunFolder(tmp_path / "half")
+    done = torchrun("--run", str(folder.path), "--precision", "16-mixed", "--loud", "--ema", "0.9", "--print-average")
+    assert done.returncode == 0, done.stderr
+    for kind in ("rank", "average"):
+        lines = [line.split() for line in done.stdout.splitlines() if line.startswith(kind)]
+        assert len(lines) == 2 and len({line[2] for line in lines}) == 1, done.stdout
+    lines = [json.loads(line) for line in folder.record.read_text().splitlines()]
+    steps_skipped = [line["step"] for line in lines if line["event"] == "overflow"]
+    assert steps_skipped and steps_skipped == sorted(set(steps_skipped))
+    state = newest(folder).state
+    assert state["average"]["updates"] == state["place"]["step"] - len(steps_skipped)
+
+
 def test_two_ranks_stop_and_resume_with_the_same_weights(tmp_path):
     whole = torchrun("--run", str(tmp_path / "whole"), "--epochs", "3")
     half = torchrun("--run", str(tmp_path / "half"), "--epochs", "3", "--every", "2", "--stop-after", "9")

@@ -102,7 +102,11 @@ def test_norm_and_clipping():
     [
         {"optimiser": "adamx"},
         {"schedule": "cosin"},
-        {"precision": "16-mixed"},
+        {"precision": "16-true"},
+        {"precision": "8-mixed"},
+        {"compile": "fast"},
+        {"ema_decay": 1.0},
+        {"ema_decay": -0.1},
         {"epochs": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from veritrain.errors import VeritrainError
 from veritrain.record import Claim, RecordWriter, RunFolder
+from veritrain.training import step
+from veritrain.training.average import WeightAverage
 from veritrain.training.engine import is_writer
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
@@ -98,6 +100,16 @@ class ToyTask:
     def losses(self, output: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         bce = nn.functional.binary_cross_entropy_with_logits(output["logit"], batch["label"], reduction="none")
         return {"bce": bce, "size": output["logit"].square()}
+
+
+class Loud(ToyTask):
+    """A weight so large that the first scales overflow: 65,536 x 256 / 4 samples is beyond float16's 65,504."""
+
+    term_weights: Mapping[str, float] = {"bce": 256.0}
+
+    def losses(self, output: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        assert output["logit"].dtype == torch.float32, "losses are computed in full precision"
+        return {"bce": super().losses(output, batch)["bce"]}
 
 
 def weights_hash(model: nn.Module, *, buffers: bool = True) -> str:
@@ -255,6 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lose-worker-at", type=int, default=None, help="the worker that reads this index is killed")
     parser.add_argument("--group", default="", help="lead a process group of our own")
     parser.add_argument("--unfreeze", action="store_true")
+    parser.add_argument("--precision", default="32-true")
+    parser.add_argument("--ema", type=float, default=0.0)
+    parser.add_argument("--print-average", action="store_true", help="of every rank; only rank 0 saves one")
+    parser.add_argument("--loud", action="store_true", help="gradients that overflow in float16")
     parser.add_argument("--stop-after", type=int, default=None, help="SIGTERM to ourselves after so many samples read")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -263,13 +279,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = LoopOptions(
         epochs=given.epochs, batch_size=4, workers=given.workers, accumulate=given.accumulate, warmup_steps=3,
         checkpoint_every_steps=given.every, accelerator="cpu", unfreeze=((2, "body"),) if given.unfreeze else (),
+        precision=given.precision, ema_decay=given.ema,
     )  # fmt: skip
     seed_everything(3)
-    task = ToyTask(given.width)
+    task = Loud(given.width) if given.loud else ToyTask(given.width)
     model = task.model()
     data = ToySet(given.samples, bad=given.bad, seconds=given.sample_seconds, stop_after=given.stop_after)
     data.lose_worker_at = given.lose_worker_at
     folder = RunFolder(given.run)
+    averages = watched_averages() if given.print_average else []
     try:
         with RecordWriter(folder) if is_writer() else nullcontext() as writer:
             fit(
@@ -290,7 +308,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Under DDP, running statistics differ between ranks until the next forward pass; parameters must not.
     alone = "RANK" not in os.environ
     print(weights_hash(model) if alone else f"rank {os.environ['RANK']} {weights_hash(model, buffers=False)}")
+    for average in averages:
+        print(f"average {os.environ.get('RANK')} {weights_hash(average.model, buffers=False)}")
     return 0
+
+
+def watched_averages() -> list[WeightAverage]:
+    """Filled with the moving averages of every stepper that is made from now on."""
+    made: list[WeightAverage] = []
+
+    class Watched(WeightAverage):
+        def __init__(self, model: nn.Module, decay: float) -> None:
+            super().__init__(model, decay)
+            made.append(self)
+
+    step.WeightAverage = Watched  # type: ignore[misc]
+    return made
 
 
 if __name__ == "__main__":

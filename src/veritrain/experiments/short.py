@@ -9,36 +9,42 @@ from torch import nn
 
 from veritrain.data.loader import EpochLoader
 from veritrain.tasks.task import Dataset, Task
-from veritrain.training.optimise import build_optimiser, clip, learning_rate_at, set_learning_rate, total_norm
+from veritrain.training.engine import start_engine
+from veritrain.training.optimise import learning_rate_at
 from veritrain.training.options import LoopOptions
-from veritrain.training.seeding import seed_step
-from veritrain.training.terms import count_samples, weighted_total
+from veritrain.training.step import Stepper
 
 
 def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int) -> nn.Module:
-    """A fresh network after ``steps`` optimiser steps, its last weights; the schedule's horizon is these steps."""
+    """A fresh network after ``steps`` optimiser steps, its last weights; the schedule's horizon is these steps.
+
+    Device, precision (with its loss scaling) and memory layout are those of the run. Left out, alike for the true and
+    for the permuted labels: the moving average (after so few steps it says more about its decay than about what was
+    learned), compilation (each of the retrainings would be compiled anew) and accumulation.
+
+    Raises:
+        NotFinite: a loss or gradient of a step is not finite.
+    """
     torch.manual_seed(options.seed)
     model = task.model().train()
     loader = EpochLoader(train, batch_size=options.batch_size, seed=options.seed)
-    options = replace(options, epochs=max(1, -(-steps // loader.batches())), warmup_steps=min(10, steps // 4))
-    optimiser = build_optimiser(model, options)
+    options = replace(
+        options,
+        epochs=max(1, -(-steps // loader.batches())),
+        warmup_steps=min(10, steps // 4),
+        compile="none",
+        ema_decay=0.0,
+    )
+    stepper = Stepper(start_engine(options), task, model, options)
     step, epoch = 0, 0
     while step < steps:
         epoch += 1
-        for batch in loader.epoch(epoch):
-            seed_step(options.seed, step)
-            optimiser.zero_grad(set_to_none=True)
-            samples, counts = count_samples(task, [batch])
-            terms = task.losses(model(batch), batch)
-            known = {name: counts.get(name, samples) for name in terms}
-            weighted_total(terms, known, task.term_weights, 1).backward()
-            norm = total_norm(model.parameters())
-            if options.clip_norm is not None:
-                clip(model.parameters(), norm, options.clip_norm)
-            set_learning_rate(optimiser, learning_rate_at(step, options, loader.batches()))
-            optimiser.step()
+        for number, batch in enumerate(loader.epoch(epoch)):
+            rate = learning_rate_at(step, options, loader.batches())
+            stepper.make([batch], step=step, batch=number, rate=rate)
             step += 1
             if step == steps:
                 break
     loader.close()
-    return model
+    stepper.close()
+    return model.cpu()

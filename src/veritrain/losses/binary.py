@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BinaryLoss = Callable[[Tensor, Tensor, float], Tensor]
-"""(logits, labels in {0, 1}, pos_weight) -> losses of the same shape."""
+"""(logits, labels in {0, 1}, pos_weight) -> losses of the same shape, in float32 at least."""
+
+
+def _wide(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """16-bit logits in float32: in half precision a sum over a few thousand pixels is infinity."""
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    return logits, labels.to(logits.dtype)
 
 
 def weighted_bce(logits: Tensor, labels: Tensor, pos_weight: float) -> Tensor:
@@ -17,6 +24,7 @@ def weighted_bce(logits: Tensor, labels: Tensor, pos_weight: float) -> Tensor:
 
     At logit 0 a positive's gradient is ``pos_weight`` times a negative's.
     """
+    logits, labels = _wide(logits, labels)
     weight = torch.as_tensor(pos_weight, dtype=logits.dtype, device=logits.device)
     return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight, reduction="none")
 
@@ -27,6 +35,7 @@ def focal(logits: Tensor, labels: Tensor, pos_weight: float, *, gamma: float = 2
     ``alpha`` belongs to the positives, so rare positives (pos_weight > 1) weigh more, not less; scaled by
     1 / (1 - alpha) so that a negative's weight is that of :func:`weighted_bce`.
     """
+    logits, labels = _wide(logits, labels)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     surprise = 1 - torch.exp(-cross_entropy)
     weight = torch.where(labels > 0.5, torch.full_like(labels, pos_weight), torch.ones_like(labels))
@@ -38,7 +47,7 @@ def label_free(logits: Tensor, labels: Tensor, pos_weight: float) -> Tensor:
 
     The batch's value is given back at every element, so that any mean over elements is the report's number.
     """
-    scores = logits.sigmoid()
+    scores = _wide(logits, labels)[0].sigmoid()
     return (scores.mean() + 0.1 * scores.std(correction=0)).expand_as(logits)
 
 

@@ -39,6 +39,7 @@ EVENTS = frozenset(
         "resume",
         "signal",
         "nonfinite",
+        "overflow",
         "stop",
         "end",
         "note",

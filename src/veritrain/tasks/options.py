@@ -56,7 +56,10 @@ class AnomalyRecipe:
         frame_weight: of the frame term in the total.
         point_weight: of the point term in the total.
         pixel_weight: of the pixel term in the total.
-        precision: 32-true or bf16-mixed.
+        precision: 32-true, bf16-mixed, or 16-mixed (float16 with a scaled loss).
+        channels_last: lay images and features out with the channels last; equal within rounding.
+        compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
+        ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
         workers: processes that prepare batches; 0 is this one.
         max_seconds: stop training after this long; 0 is off.
         patience: stop after this many epochs without a better validation score; 0 is off.
@@ -99,7 +102,10 @@ class AnomalyRecipe:
     frame_weight: float = 1.0
     point_weight: float = 2.0
     pixel_weight: float = 2.0
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    ema_decay: float = 0.0
     workers: int = 0
     max_seconds: float = 0.0
     patience: int = 0

@@ -1,9 +1,11 @@
 """Checkpoints that survive a kill, a full disk and a flipped bit.
 
 One checkpoint is a folder ``checkpoints/step-00000123/``: ``model.safetensors``, ``optimiser.safetensors``,
-``state.json`` and ``manifest.json`` with the SHA-256 of the other three. It is written as ``.part-...`` beside its
-target, each file and the folder are flushed to the disk, and one rename makes it appear. ``last.json`` and
-``best.json`` name checkpoints. Nothing in it is executed when it is read: tensors are safetensors, the rest JSON.
+``state.json`` and ``manifest.json`` with the SHA-256 of the others. ``model.safetensors`` is the network that is
+scored; where that is a moving average, ``raw.safetensors`` holds the weights that training goes on from. It is
+written as ``.part-...`` beside its target, each file and the folder are flushed to the disk, and one rename makes it
+appear. ``last.json`` and ``best.json`` name checkpoints. Nothing in it is executed when it is read: tensors are
+safetensors, the rest JSON.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError
 from veritrain.record import RunFolder, sha256_of, write_json
+from veritrain.training.layout import lay_out_state
 from veritrain.training.storage import bytes_needed, storage_error
 
 VERSION = 1
+RAW = "raw.safetensors"
 MODEL, OPTIMISER, STATE, MANIFEST = "model.safetensors", "optimiser.safetensors", "state.json", "manifest.json"
 
 
@@ -48,12 +52,19 @@ class Checkpoint:
 
 
 def save(
-    folder: RunFolder, *, step: int, model: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Any]
+    folder: RunFolder,
+    *,
+    step: int,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    state: Mapping[str, Any],
+    average: nn.Module | None = None,
 ) -> Checkpoint:
     """Write the checkpoint of ``step`` and point ``last.json`` at it; older ones are untouched until it stands.
 
     Args:
         state: JSON content: where training stands and whatever a reader needs beside the tensors.
+        average: the moving average of ``model``, if that is what gets scored.
 
     Raises:
         StorageError: no room, or a folder that cannot be written; names needed and free bytes.
@@ -66,17 +77,19 @@ def save(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        save_file(_storable(model.state_dict()), part / MODEL)
+        save_file(_storable((average or model).state_dict()), part / MODEL)
+        if average is not None:
+            save_file(_storable(model.state_dict()), part / RAW)
         save_file(tensors, part / OPTIMISER)
         write_json(part / STATE, full)
-        content = {name: sha256_of(part / name) for name in (MODEL, OPTIMISER, STATE)}
+        content = {path.name: sha256_of(path) for path in sorted(part.iterdir())}
         write_json(part / MANIFEST, {"v": VERSION, "sha256": content})
         _flush(part)
         _put_in_place(part, target)
         write_json(folder.checkpoints / "last.json", {"checkpoint": target.name, "step": step})
     except (OSError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise storage_error(error, folder, bytes_needed(model, optimiser)) from error
+        raise storage_error(error, folder, bytes_needed(model, optimiser, average)) from error
     return Checkpoint(path=target, state=full, weights_sha256=content[MODEL])
 
 
@@ -134,7 +147,7 @@ def verify(path: Path) -> str | None:
         expected = dict(content["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{MANIFEST} cannot be read ({error})"
-    for name in (MODEL, OPTIMISER, STATE):
+    for name in (MODEL, OPTIMISER, STATE, *((RAW,) if RAW in expected else ())):
         if not (path / name).is_file():
             return f"{name} is missing"
         if sha256_of(path / name) != expected.get(name):
@@ -271,6 +284,16 @@ def load_weights(source: Checkpoint | Path | str, model: nn.Module, *, strict: b
     model.load_state_dict(tensors, strict=strict)
 
 
+def load_raw(checkpoint: Checkpoint, model: nn.Module) -> None:
+    """Load the weights that training goes on from: not those of the moving average, where there is one.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    raw = checkpoint.path / RAW
+    load_weights(raw if raw.is_file() else checkpoint, model)
+
+
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
@@ -306,6 +329,7 @@ def load_optimiser(checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) -> 
             file=checkpoint.path,
         )
     optimiser.load_state_dict({"state": content, "param_groups": groups})
+    lay_out_state(optimiser)
 
 
 def _optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

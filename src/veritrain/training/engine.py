@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.strategies import DDPStrategy
 
 from veritrain.training.options import LoopOptions
@@ -14,7 +17,7 @@ def start_engine(options: LoopOptions) -> Fabric:
     """One device, or DDP over the processes that ``torchrun`` started."""
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
-        fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
+        fabric = Fabric(devices=1, **_arithmetic(options))
         if fabric.device.type == "cpu":
             # Importing Fabric sets this; it makes every optimiser step look for a GPU anew, 30 microseconds long.
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
@@ -22,14 +25,24 @@ def start_engine(options: LoopOptions) -> Fabric:
     # A frozen parameter takes no part in the backward pass, which DDP has to be told.
     strategy = DDPStrategy(find_unused_parameters=bool(options.unfreeze))
     fabric = Fabric(
-        accelerator=options.accelerator,
         devices=local,
         num_nodes=world // local,
         strategy=strategy,
-        precision=options.precision,
+        **_arithmetic(options),
     )
     fabric.launch()
     return fabric
+
+
+def _arithmetic(options: LoopOptions) -> dict[str, Any]:
+    """Device and precision for Fabric. Asked for 16-mixed on a CPU, it would quietly take bfloat16; and the scaling
+    of the loss is the loop's own (``scaling.py``), so its scaler is one that does nothing."""
+    if options.precision != "16-mixed":
+        return {"accelerator": options.accelerator, "precision": options.precision}
+    on_gpu = options.accelerator == "cuda" or (options.accelerator == "auto" and torch.cuda.is_available())
+    device = "cuda" if on_gpu else "cpu"
+    idle = torch.amp.GradScaler(device, enabled=False)
+    return {"accelerator": device, "plugins": MixedPrecision("16-mixed", device, idle)}
 
 
 def is_writer() -> bool:

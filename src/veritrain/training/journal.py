@@ -52,7 +52,10 @@ class Journal:
                 n=int(numbers.counts[name]),
                 split="train",
             )
-        if with_norm:
+        if numbers.overflow is not None:
+            # A routine event of float16 that was dealt with: no ``nonfinite``, and no norm to record.
+            self.event("overflow", place, scale=numbers.overflow, next_scale=numbers.overflow / 2)
+        elif with_norm:
             self.event("grad", place, name="total_norm", value=numbers.norm, learning_rate=rate)
         self.progress.step(place.step, numbers.total())
 
@@ -66,9 +69,10 @@ class Journal:
             self.event("metric", place, name=name, split="val", value=value, n=None)
         self.event("look", place, split="val", purpose="selection")
 
-    def checkpoint(self, place: Place, saved: Checkpoint) -> None:
+    def checkpoint(self, place: Place, saved: Checkpoint, *, averaged: bool) -> None:
         file = str(Path(saved.path.parent.name) / saved.path.name)
-        self.event("checkpoint", place, file=file, sha256=saved.weights_sha256)
+        told = {"weights": "average"} if averaged else {}
+        self.event("checkpoint", place, file=file, sha256=saved.weights_sha256, **told)
 
     def nonfinite(self, place: Place, found: NotFinite) -> NonFiniteError:
         """Record what is not finite, and the error that says it."""
@@ -82,7 +86,7 @@ class Journal:
         more = f" and {len(found.samples) - 16} more" if len(found.samples) > 16 else ""
         error = NonFiniteError(
             f"training stopped before the update of step {place.step} (epoch {place.epoch}, batch {batches}): "
-            f"{' and '.join(broken)} not finite",
+            f"{' and '.join(broken)} not finite{_in_a_row(found.skipped)}",
             expected="finite losses and gradients",
             found="; ".join(f"{name} = {value}" for name, value in broken.items()) + f"; samples {ids}{more}",
             fix="look at these samples; then lower learning_rate, set clip_norm or use precision 32-true",
@@ -90,8 +94,18 @@ class Journal:
         self.log(str(error))
         return error
 
+    def averaging(self, place: Place, decay: float) -> None:
+        """Which weights all scores of this run belong to."""
+        text = f"validation, selection and the checkpoints' network use a moving average of the weights, decay {decay}"
+        self.event("note", place, kind="average", text=text, decay=decay)
+        self.log(text)
+
     def end(self, place: Place, summary: FitSummary, metric: str) -> None:
         text = summary.text(metric)
         self.event("stop", place, reason=summary.stop_reason, summary=asdict(summary))
         self.log(text)
         self.progress.end(text)
+
+
+def _in_a_row(skipped: int) -> str:
+    return f", and {skipped} updates in a row overflowed in float16 however small the loss scale" if skipped else ""

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from veritrain.errors import CheckpointError
@@ -18,6 +17,7 @@ from veritrain.training.journal import Journal
 from veritrain.training.optimise import learning_rate_at
 from veritrain.training.options import LoopOptions
 from veritrain.training.resume import Place, check_same_recipe
+from veritrain.training.step import Stepper
 from veritrain.training.storage import bytes_needed, check_room
 
 
@@ -25,6 +25,7 @@ class Keeper:
     """Saves and restores one training.
 
     Args:
+        stepper: of ``model``: its optimiser, loss scale and moving average are saved too.
         recipe: flat names to values that must be equal when the run goes on (``resume.recipe_of``).
         surroundings: what bitwise equality depends on beside the recipe; a change is noted.
         about: JSON content for readers of a checkpoint (class names, the network's options).
@@ -36,7 +37,7 @@ class Keeper:
         self,
         folder: RunFolder,
         model: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        stepper: Stepper,
         options: LoopOptions,
         journal: Journal,
         *,
@@ -46,7 +47,8 @@ class Keeper:
         metric: str,
         leads: bool,
     ) -> None:
-        self._folder, self._model, self._optimiser, self._options = folder, model, optimiser, options
+        self._folder, self._model, self._stepper, self._options = folder, model, stepper, options
+        self._optimiser, self._average = stepper.optimiser, stepper.average
         self._journal, self._metric, self._leads = journal, metric, leads
         self._content: dict[str, Any] = {
             "recipe": recipe,
@@ -65,10 +67,19 @@ class Keeper:
         if not self._leads:
             return
         state = {**self._content, "place": asdict(place)}
+        if self._stepper.scale is not None:
+            state["loss_scale"] = self._stepper.scale.state()
+        if self._average is not None:
+            state["average"] = {"updates": self._average.updates}
         saved = checkpoints.save(
-            self._folder, step=place.step, model=self._model, optimiser=self._optimiser, state=state
+            self._folder,
+            step=place.step,
+            model=self._model,
+            optimiser=self._optimiser,
+            state=state,
+            average=None if self._average is None else self._average.model,
         )
-        self._journal.checkpoint(place, saved)
+        self._journal.checkpoint(place, saved, averaged=self._average is not None)
         self._point_at_best(place)
         checkpoints.prune(self._folder, keep=self._options.keep_checkpoints)
 
@@ -124,8 +135,11 @@ class Keeper:
     def _load(self, found: checkpoints.Checkpoint, steps_per_epoch: int, allowed: Collection[str]) -> Place:
         state = found.state
         changes = check_same_recipe(state["recipe"], self._content["recipe"], allowed=allowed)
-        checkpoints.load_weights(found, self._model)
+        checkpoints.load_raw(found, self._model)
         checkpoints.load_optimiser(found, self._optimiser)
+        if self._stepper.scale is not None and "loss_scale" in state:
+            self._stepper.scale.restore(state["loss_scale"])
+        self._load_average(found)
         place = Place(**state["place"])
         if changes:
             self._journal.note(place, "changed", "allowed changes: " + "; ".join(changes))
@@ -136,6 +150,16 @@ class Keeper:
             self._journal.note(place, "surroundings", text)
         self._note_new_horizon(place, state["epochs"], steps_per_epoch)
         return place
+
+    def _load_average(self, found: checkpoints.Checkpoint) -> None:
+        """As it was saved; where ``ema_decay`` is new, it begins with the weights of this checkpoint."""
+        if self._average is None:
+            return
+        if "average" in found.state:
+            checkpoints.load_weights(found, self._average.model)
+            self._average.updates = found.state["average"]["updates"]
+        else:
+            self._average.restart(self._model)
 
     def _note_new_horizon(self, place: Place, before: int, steps_per_epoch: int) -> None:
         """The cosine schedule ends at the asked epochs: another number of them changes the rate at once."""
@@ -149,7 +173,8 @@ class Keeper:
     def _check_room(self, place: Place) -> None:
         if not self._leads:
             return
-        needed = bytes_needed(self._model, self._optimiser)
+        average = None if self._average is None else self._average.model
+        needed = bytes_needed(self._model, self._optimiser, average)
         warning = check_room(self._folder, needed=needed, keep=self._options.keep_checkpoints)
         if warning:
             self._journal.note(place, "storage", warning)

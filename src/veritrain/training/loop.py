@@ -50,7 +50,7 @@ def fit(
     recipe: Mapping[str, Any] | None = None,
     allow_changes: Collection[str] = (),
 ) -> FitSummary:
-    """Train ``model`` until the asked work is done; it is left with the weights of the last step.
+    """Train ``model`` until the asked work is done; it is left with the weights of the last step, never averaged.
 
     Under ``torchrun`` all ranks call this; rank 0 writes, the others pass ``writer=None``.
 
@@ -58,7 +58,8 @@ def fit(
         task: its ``losses`` and ``term_weights`` (see ``terms.py`` for samples without a label).
         model: called as ``model(batch)``; trained in place, moved to the chosen device.
         validate: ``validate(model, epoch)`` scores the validation split; the model is in evaluation mode, without
-            gradients; called on rank 0 only.
+            gradients, not compiled, and outside of mixed precision; it is the moving average of the weights with
+            ``ema_decay``. Called on rank 0 only.
         select: (metric of ``validate``, whether higher is better): decides which checkpoint is the best.
         resume: go on from the newest whole checkpoint; from the beginning when there is none yet.
         progress: told what happens; by default a bar on a terminal, plain lines elsewhere, on stderr.
@@ -68,7 +69,8 @@ def fit(
 
     Raises:
         Interrupted: SIGINT or SIGTERM; the last step was finished and saved.
-        NonFiniteError: a loss or gradient is not finite; the weights are those before the step.
+        NonFiniteError: a loss or gradient is not finite; the weights are those before the step. With 16-mixed a
+            gradient alone may overflow now and then, see ``LoopOptions.precision``.
         StorageError: no room for a checkpoint; earlier ones are intact.
         DataError: a sample cannot be read, or a worker died or hung.
         CheckpointError: the run has checkpoints and ``resume`` is off, none verifies, or the recipe changed.
@@ -105,6 +107,8 @@ class Loop:
         self.world, self.leads = self.fabric.world_size, self.fabric.global_rank == 0
         self.signals = Signals()
         self.stepper = Stepper(self.fabric, task, model, options)
+        average = self.stepper.average
+        self.scored = model if average is None else average.model
         self.journal = Journal(writer, (progress or progress_for()) if self.leads else Silent())
         self.loader = EpochLoader(
             train,
@@ -120,7 +124,7 @@ class Loop:
         self.keeper = Keeper(
             folder,
             model,
-            self.stepper.optimiser,
+            self.stepper,
             options,
             self.journal,
             recipe=recipe_of(options, recipe, samples=len(train), world=self.world),
@@ -138,11 +142,13 @@ class Loop:
 
     def begin(self, *, resume: bool, allow_changes: Collection[str]) -> None:
         """Stand at the beginning of a new run, or where an old one was saved."""
-        if not resume:
+        if resume:
+            self.place = self.keeper.restore(self.steps_per_epoch, allow_changes)
+            self.seconds_before = self.place.seconds
+        else:
             self.keeper.begin()
-            return
-        self.place = self.keeper.restore(self.steps_per_epoch, allow_changes)
-        self.seconds_before = self.place.seconds
+        if self.stepper.average is not None:
+            self.journal.averaging(self.place, self.options.ema_decay)
 
     def run(self) -> FitSummary:
         """Epochs of training and validation until there is a reason to stop."""
@@ -183,6 +189,7 @@ class Loop:
         place.step, place.batch = place.step + 1, place.batch + len(window)
         place.loss_sum += numbers.total() * numbers.samples
         place.loss_samples += numbers.samples
+        place.overflows += numbers.overflow is not None
         self.trained_samples += numbers.samples
         self.journal.step(place, numbers, rate=rate, with_norm=place.step % options.grad_every_steps == 0)
 
@@ -220,6 +227,7 @@ class Loop:
             seconds=self._seconds(),
             samples_per_second=self.trained_samples / self.trained_seconds if self.trained_samples else None,
             stop_reason=reason,
+            overflows=place.overflows,
         )
         self.journal.end(place, summary, self.select[0])
         return summary
@@ -254,6 +262,7 @@ class Loop:
     def close(self) -> None:
         """End workers and progress, whatever happened."""
         self.loader.close()
+        self.stepper.close()
         self.journal.progress.end("")
 
     # ---- validation and selection ----------------------------------------------------------------------------
@@ -265,10 +274,10 @@ class Loop:
         scores: Mapping[str, float | None] = {}
         try:
             if self.leads:
-                self.model.eval()
+                self.scored.eval()
                 alone = self.world == 1
                 with self.signals.abandonable() if alone else contextlib.nullcontext(), torch.no_grad():
-                    scores = dict(self.validate(self.model, place.epoch))
+                    scores = dict(self.validate(self.scored, place.epoch))
         except Abandon:
             self._end_by_signal(self.signals.received or signal.SIGTERM)
         except Exception:

@@ -9,7 +9,8 @@ from veritrain.errors import ConfigError, did_you_mean
 
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine"]
-Precision = Literal["32-true", "bf16-mixed", "bf16-true", "64-true"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
+Compile = Literal["none", "default", "reduce-overhead", "max-autotune"]
 Accelerator = Literal["auto", "cpu", "cuda"]
 
 FREE_TO_CHANGE = frozenset(
@@ -44,8 +45,13 @@ class LoopOptions:
         warmup_steps: steps in which the rate climbs linearly to ``learning_rate``.
         step_every, step_factor: the step schedule multiplies the rate by the factor every so many epochs.
         clip_norm: largest total gradient norm; None never clips.
-        precision: as lightning-fabric names it. 16-bit floats with loss scaling are not offered, because a
-            scaled loss overflows as a matter of routine and here an overflow ends the run.
+        precision: as lightning-fabric names it. With 16-mixed the loss is scaled (``scaling.py``): a step whose scaled
+            gradients overflow leaves the weights as they are, halves the scale, is recorded and counts as a step;
+            21 of them in a row, or a loss that is not finite, end the run. 16-true is refused.
+        channels_last: lay 4-D weights and inputs out with the channels last; equal within rounding.
+        compile: mode of ``torch.compile``, for training alone; validation calls the plain network.
+        ema_decay: of the moving average of the weights (``average.py``) that is then validated, selected and kept
+            as the checkpoint's network; 0 is off.
         accelerator: auto takes a GPU when there is one.
         workers: processes that read samples; 0 reads in the training process.
         worker_timeout: seconds to wait for a batch from the workers before the run fails; 0 waits for ever.
@@ -76,6 +82,9 @@ class LoopOptions:
     step_factor: float = 0.1
     clip_norm: float | None = None
     precision: Precision = "32-true"
+    channels_last: bool = False
+    compile: Compile = "none"
+    ema_decay: float = 0.0
     accelerator: Accelerator = "auto"
     workers: int = 0
     worker_timeout: float = 600.0
@@ -89,16 +98,19 @@ class LoopOptions:
     grad_every_steps: int = 10
 
     def __post_init__(self) -> None:
+        _not_pure_half(self.precision)
         for name, words in (
             ("optimiser", Optimiser),
             ("schedule", Schedule),
             ("precision", Precision),
+            ("compile", Compile),
             ("accelerator", Accelerator),
         ):
             _one_of(name, getattr(self, name), get_args(words))
         for name, least in _AT_LEAST.items():
             _at_least(name, getattr(self, name), least)
         _above_zero("learning_rate", self.learning_rate)
+        _below_one("ema_decay", self.ema_decay)
         for name in ("clip_norm", "max_seconds"):
             if getattr(self, name) is not None:
                 _above_zero(name, getattr(self, name))
@@ -111,6 +123,7 @@ _AT_LEAST: dict[str, float] = {
     "weight_decay": 0,
     "momentum": 0,
     "warmup_steps": 0,
+    "ema_decay": 0,
     "step_every": 1,
     "step_factor": 0,
     "workers": 0,
@@ -123,6 +136,16 @@ _AT_LEAST: dict[str, float] = {
 }
 
 
+def _not_pure_half(precision: str) -> None:
+    if precision == "16-true":
+        raise ConfigError(
+            "precision '16-true' cannot train",
+            expected="weights in a type that keeps small updates",
+            found="weights in float16, where an update below 1/2048 of a weight is rounded away and Adam's 1e-8 is 0",
+            fix="use 16-mixed: float16 arithmetic, float32 weights",
+        )
+
+
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(
@@ -133,6 +156,11 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 def _at_least(name: str, value: float | None, least: float) -> None:
     if value is not None and not value >= least:
         raise ConfigError(f"{name} is too small", expected=f"at least {least:g}", found=str(value))
+
+
+def _below_one(name: str, value: float) -> None:
+    if not value < 1:
+        raise ConfigError(f"{name} must be below 1", expected="0, or a number such as 0.999", found=str(value))
 
 
 def _above_zero(name: str, value: float) -> None:

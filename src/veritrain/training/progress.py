@@ -18,6 +18,7 @@ class FitSummary:
         seconds: training and validation time over all segments.
         samples_per_second: while training, in this segment; None when it trained nothing.
         stop_reason: "epochs" (all done), "patience" or "time".
+        overflows: steps without an update, because gradients overflowed in float16; over all segments.
     """
 
     epochs_done: int
@@ -27,6 +28,7 @@ class FitSummary:
     seconds: float
     samples_per_second: float | None
     stop_reason: str
+    overflows: int = 0
 
     def text(self, metric: str) -> str:
         """The last line a person reads."""
@@ -37,8 +39,11 @@ class FitSummary:
         why = {"epochs": "all epochs done", "patience": "no better epoch for a while", "time": "time budget used up"}
         return (
             f"stopped: {why[self.stop_reason]}; {self.epochs_done} epochs, {self.steps} steps "
-            f"in {clock(self.seconds)}{per_epoch}{rate}; {best}"
+            f"in {clock(self.seconds)}{per_epoch}{rate}; {best}{self._skipped()}"
         )
+
+    def _skipped(self) -> str:
+        return f"; {self.overflows} steps made no update (float16 overflow)" if self.overflows else ""
 
 
 class Progress(Protocol):

@@ -25,6 +25,7 @@ class Place:
         stale: scored epochs since then.
         loss_sum, loss_samples: of this epoch so far.
         seconds: training and validation time over all segments of the run.
+        overflows: steps of the run without an update, because gradients overflowed in float16.
     """
 
     step: int = 0
@@ -37,6 +38,7 @@ class Place:
     loss_sum: float = 0.0
     loss_samples: int = 0
     seconds: float = 0.0
+    overflows: int = 0
 
     def last_epoch(self) -> int:
         """The epoch that the newest step belongs to; 0 before the first step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +12,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from veritrain.tasks.task import Batch, Task
+from veritrain.training.average import WeightAverage
+from veritrain.training.compiling import compiled, compiler_explained
+from veritrain.training.layout import channels_last, lay_out
 from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm
 from veritrain.training.options import LoopOptions
+from veritrain.training.scaling import LossScale
 from veritrain.training.seeding import seed_step
 from veritrain.training.terms import (
     StepNumbers,
@@ -31,26 +36,38 @@ class NotFinite(Exception):
     Attributes:
         numbers: of the step, the same on all ranks.
         samples: the samples whose loss is not finite, or all when only the gradient is not.
+        skipped: updates in a row that overflowed in float16, this one among them; 0 when the loss is not finite or
+            no loss is scaled.
     """
 
-    def __init__(self, numbers: StepNumbers, samples: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, numbers: StepNumbers, samples: Sequence[Mapping[str, Any]], *, skipped: int = 0) -> None:
         super().__init__("a loss or gradient is not finite")
-        self.numbers, self.samples = numbers, samples
+        self.numbers, self.samples, self.skipped = numbers, samples, skipped
 
 
 class Stepper:
-    """Makes steps with one network and one optimiser."""
+    """Makes steps with one network and one optimiser.
+
+    Attributes:
+        optimiser: of the network's float32 weights.
+        scale: of the loss with 16-mixed, else None.
+        average: of the weights with ``ema_decay``, else None.
+    """
 
     def __init__(self, fabric: Fabric, task: Task, model: nn.Module, options: LoopOptions) -> None:
-        self._fabric, self._task, self._options = fabric, task, options
+        self._fabric, self._task, self._model, self._options = fabric, task, model, options
         self._world = fabric.world_size
-        self._module = fabric.setup_module(model)
+        if options.channels_last:
+            lay_out(model, torch.channels_last)
+        self._module = fabric.setup_module(compiled(model, options))
         self.optimiser = build_optimiser(model, options)
+        self.scale = LossScale() if options.precision == "16-mixed" else None
+        self.average = WeightAverage(model, options.ema_decay) if options.ema_decay else None
         self._parameters = list(model.parameters())
         self._on_cpu = fabric.device.type == "cpu"
 
     def make(self, window: Sequence[Batch], *, step: int, batch: int, rate: float) -> StepNumbers:
-        """Update the weights once from the micro-batches of ``window``.
+        """Update the weights once from the micro-batches of ``window``; not at all where ``overflow`` is set.
 
         Args:
             step: optimiser steps made before. batch: number of the first micro-batch in its epoch.
@@ -68,25 +85,58 @@ class Stepper:
                 batch_here = waiting if self._on_cpu else self._fabric.to_device(waiting)
                 terms, known = self._backward(batch_here, samples, counts)
             parts.append(terms)
+        if self.scale is not None:
+            self.scale.unscale(self._parameters)
         norm = total_norm(self._parameters)
         numbers = self._numbers(parts, samples, known, norm)
-        if numbers.broken():
-            raise NotFinite(numbers, worst_of(self._from_all_ranks(samples_of(parts, window, batch))))
+        if broken := numbers.broken():
+            scaled = self._overflow(broken)
+            if scaled is not None:
+                return replace(numbers, overflow=scaled)
+            found = worst_of(self._from_all_ranks(samples_of(parts, window, batch)))
+            raise NotFinite(numbers, found, skipped=self.scale.skipped if self.scale else 0)
+        self._update(norm, rate)
+        return numbers
+
+    def _update(self, norm: Tensor, rate: float) -> None:
         if self._options.clip_norm is not None:
             clip(self._parameters, norm, self._options.clip_norm)
         set_learning_rate(self.optimiser, rate)
         self.optimiser.step()
-        return numbers
+        if self.scale is not None:
+            self.scale.updated()
+        if self.average is not None:
+            self.average.update(self._model)
+
+    def _overflow(self, broken: Mapping[str, float]) -> float | None:
+        """The scale that was too large for these gradients; None when this is no overflow, or one too many.
+
+        All losses being finite, what is not is the gradient of the scaled loss, and a smaller scale may mend it.
+        """
+        if self.scale is None or set(broken) != {"grad_norm"}:
+            return None
+        before = self.scale.scale
+        return before if self.scale.overflowed() else None
+
+    def close(self) -> None:
+        """Give the weights back in the layout they came in: what is computed with them later is then the same
+        whether they were just trained or were read from a checkpoint."""
+        if self._options.channels_last:
+            lay_out(self._model, torch.contiguous_format)
 
     def _backward(
         self, batch: Batch, samples: int, counts: Mapping[str, float]
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Per-sample terms of one micro-batch, and the count of each over the whole step."""
         weights = self._task.term_weights
-        terms = self._task.losses(self._module(batch), batch)
-        check_terms(terms, weights, len(batch["index"]))
-        known = {name: counts.get(name, samples) for name in terms}
-        self._fabric.backward(weighted_total(terms, known, weights, self._world))
+        if self._options.channels_last:
+            batch = channels_last(batch)
+        with self._compiler_explained():
+            terms = self._task.losses(self._module(batch), batch)
+            check_terms(terms, weights, len(batch["index"]))
+            known = {name: counts.get(name, samples) for name in terms}
+            total = weighted_total(terms, known, weights, self._world)
+            self._fabric.backward(total if self.scale is None else total * self.scale.scale)
         return {name: values.detach() for name, values in terms.items()}, known
 
     def _counts(self, window: Sequence[Batch]) -> tuple[int, dict[str, float]]:
@@ -122,6 +172,10 @@ class Stepper:
         gathered: list[Any] = [None] * self._world
         torch.distributed.all_gather_object(gathered, found)
         return [sample for part in gathered for sample in part]
+
+    def _compiler_explained(self) -> contextlib.AbstractContextManager[Any]:
+        """Backward passes are compiled when they first run, so both passes may fail."""
+        return contextlib.nullcontext() if self._options.compile == "none" else compiler_explained()
 
     def _gradient_exchange(self, *, on: bool) -> contextlib.AbstractContextManager[Any]:
         """Ranks exchange gradients once a step, with the last micro-batch."""

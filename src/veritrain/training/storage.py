@@ -15,9 +15,10 @@ MARGIN = 65_536
 """Bytes beside the tensors: headers, state, manifest, one block per file."""
 
 
-def bytes_needed(model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Bytes of one checkpoint with its optimiser state, also before the optimiser has one."""
-    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+def bytes_needed(model: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module | None = None) -> int:
+    """Bytes of one checkpoint with its optimiser state, also before the optimiser has one, and with its average."""
+    networks = [model] if average is None else [model, average]
+    weights = sum(tensor.nbytes for network in networks for tensor in network.state_dict().values())
     if optimiser.state:
         state = sum(value.nbytes for values in optimiser.state.values() for value in values.values()
                     if isinstance(value, torch.Tensor))  # fmt: skip

@@ -30,6 +30,7 @@ class StepNumbers:
         counts: term to the samples that it counts.
         weights: term to its weight in the total.
         norm: total gradient norm before clipping.
+        overflow: the loss scale whose gradients overflowed in float16, so that no update was made; else None.
     """
 
     samples: int
@@ -37,6 +38,7 @@ class StepNumbers:
     counts: Mapping[str, float]
     weights: Mapping[str, float]
     norm: float
+    overflow: float | None = None
 
     def mean(self, term: str) -> float | None:
         """Unweighted; None when no sample has a label for the term."""
