@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from tiny_street import VIEWS, batch_of, tiny_frames, tiny_set
-from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet, exchanged_groups
+from veritrain.data.augment import Plan
+from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet
+from veritrain.data.held import exchanged_groups
 from veritrain.data.sample import UNKNOWN
 
 SENSOR_KEYS = ("image", "view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask")
@@ -30,7 +32,7 @@ def flips(dataset, *, epoch: int, seed: int) -> list[bool]:
 
 @pytest.mark.parametrize("labels", ["given", "permuted"])
 def test_the_same_question_gives_the_same_bits(labels):
-    first, second = (tiny_set(augment=True, labels=labels, label_seed=4) for _ in range(2))
+    first, second = (tiny_set(augment="flip", labels=labels, label_seed=4) for _ in range(2))
     for index in range(len(first)):
         for epoch in range(3):
             read(second, index, epoch, 9)
@@ -38,14 +40,14 @@ def test_the_same_question_gives_the_same_bits(labels):
 
 
 def test_another_epoch_or_seed_flips_other_samples():
-    data = tiny_set(augment=True)
+    data = tiny_set(augment="flip")
     patterns = {tuple(flips(data, epoch=epoch, seed=seed)) for epoch in range(3) for seed in range(3)}
     assert len(patterns) == 9
     assert 0.3 < np.mean([flip for pattern in patterns for flip in pattern]) < 0.7
 
 
 def test_a_flip_takes_the_labels_along():
-    data, plain = tiny_set(augment=True), tiny_set()
+    data, plain = tiny_set(augment="flip"), tiny_set()
     turned = [i for i, flip in enumerate(flips(data, epoch=1, seed=0)) if flip]
     for index in turned:
         sample, own = read(data, index, 1), read(plain, index)
@@ -154,7 +156,7 @@ def test_a_second_read_finds_the_same_labels(labels, stable):
 def test_every_kind_of_label_is_compared(key):
     data = tiny_set()
     before = data.label_of(1)
-    arrays = data._view(1, False)
+    arrays = data._view(1, Plan())
     changed = np.array(arrays[key], copy=True)
     changed.reshape(-1)[-1] = 1 - changed.reshape(-1)[-1]
     arrays[key] = changed

@@ -54,7 +54,7 @@ def test_no_group_and_no_content_is_on_two_sides(opened):
 def test_a_set_is_the_keys_of_its_part_in_order(opened, part):
     data = opened()
     assert [frame.id for frame in data.sets[part].frames] == [key.id for key in data.keys[part]]
-    assert data.sets[part].augment == (part == "train")
+    assert data.sets[part].augment == ("flip" if part == "train" else "none")
     assert data.test_groups == [frame.group for frame in data.sets["test"].frames]
 
 

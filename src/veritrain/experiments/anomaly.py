@@ -42,7 +42,8 @@ EXCUSED = frozenset({"waivers", "control_steps"})
 CURVES = ("frame", "point")
 CHEAP_PROBES = tuple(catalog.PROBES)
 PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
-FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "threads", "cache", "keep_checkpoints",
+FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "prefetch", "hold", "memory_mb",
+                  "threads", "cache", "keep_checkpoints",
                   "checkpoint_every", "max_seconds", "patience", "waivers", "data")  # fmt: skip
 ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
 
@@ -82,9 +83,9 @@ def _pos_weights(data: DrivingData, most: float) -> dict[str, float]:
     counts = {level: np.zeros(2, np.int64) for level in LEVELS}
     train = data.sets["train"]
     for index in range(len(train)):
-        sample = train.sample(index, epoch=0, seed=0)
+        own = train.labels_at(index)
         for level, key in LEVELS.items():
-            labels = np.asarray(sample[key])
+            labels = np.asarray(own[key])
             counts[level] += (int((labels == 1).sum()), int((labels == 0).sum()))
     return {level: balance_of(int(yes), int(no), most=most) for level, (yes, no) in counts.items()}
 
@@ -103,6 +104,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         clip_norm=recipe.clip_norm or None,
         precision=recipe.precision,
         workers=recipe.workers,
+        prefetch=recipe.prefetch,
         seed=recipe.seed,
         checkpoint_every_steps=recipe.checkpoint_every or None,
         keep_checkpoints=recipe.keep_checkpoints,
@@ -134,6 +136,7 @@ def run(
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
         _start(writer, prepared, resume)
+        writer.say(prepared.data.held)
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)

@@ -28,8 +28,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 """Made once: ``json.dumps`` with options builds an encoder for every line."""
 
 EVENTS = frozenset(
-    ["start", "term", "metric", "grad", "look", "checkpoint", "resume", "signal", "nonfinite", "stop", "end", "note"]
-)
+    [
+        "start", "term", "metric", "grad", "look", "throughput", "checkpoint", "resume", "signal", "nonfinite", "stop",
+        "end", "note",
+    ]
+)  # fmt: skip
 """Every event a record may hold, one JSON line each: ``{v, t_utc, t_mono, event, step, epoch, ...}``."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,10 +39,19 @@ class NotFinite(Exception):
 
 
 class Stepper:
-    """Makes steps with one network and one optimiser."""
+    """Makes steps with one network and one optimiser; ``unpack`` makes a batch whole where the network is."""
 
-    def __init__(self, fabric: Fabric, task: Task, model: nn.Module, options: LoopOptions) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        task: Task,
+        model: nn.Module,
+        options: LoopOptions,
+        *,
+        unpack: Callable[[Batch], Batch] = lambda batch: batch,
+    ) -> None:
         self._fabric, self._task, self._options = fabric, task, options
+        self._unpack = unpack
         self._world = fabric.world_size
         self._module = fabric.setup_module(model)
         self.optimiser = build_optimiser(model, options)
@@ -65,7 +74,7 @@ class Stepper:
         for micro, waiting in enumerate(window):
             seed_step(self._options.seed, step, micro=micro, rank=self._fabric.global_rank)
             with self._gradient_exchange(on=micro == len(window) - 1):
-                batch_here = waiting if self._on_cpu else self._fabric.to_device(waiting)
+                batch_here = self._unpack(waiting if self._on_cpu else self._fabric.to_device(waiting))
                 terms, known = self._backward(batch_here, samples, counts)
             parts.append(terms)
         norm = total_norm(self._parameters)
