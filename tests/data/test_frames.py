@@ -10,7 +10,7 @@ import torch
 
 from tiny_street import VIEWS, batch_of, tiny_frames, tiny_set
 from veritrain.data.augment import Plan
-from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet
+from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet, unit_images
 from veritrain.data.held import exchanged_groups
 from veritrain.data.sample import UNKNOWN
 
@@ -209,3 +209,20 @@ def test_sets_of_the_same_frames_can_share_their_arrays():
     second = FrameSet(first.frames, VIEWS, labels="permuted")
     second.share_views_with(first)
     assert read(second, 0)["image"] is read(first, 0)["image"]
+
+
+def test_images_in_a_batch_are_of_about_unit_size_with_the_bits_of_numpy():
+    values = np.arange(256, dtype=np.uint8)
+    found = unit_images(torch.from_numpy(values))
+    assert found.dtype == torch.float32 and found.min() == -1 and found.max() == 1
+    assert found.numpy().tobytes() == (values.astype(np.float32) / 127.5 - 1).tobytes()
+
+
+def test_a_packed_batch_becomes_the_whole_one():
+    data = tiny_set(augment="flip")
+    samples = [read(data, index, 1) for index in range(5)]
+    packed, whole = data.pack(samples), data.collate(samples)
+    assert packed["image"].dtype == torch.uint8 and whole["image"].dtype == torch.float32
+    unpacked = data.unpack(packed)
+    assert torch.equal(unpacked["image"], whole["image"]) and packed["image"].dtype == torch.uint8
+    assert unpacked.keys() == whole.keys()

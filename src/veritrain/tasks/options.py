@@ -70,6 +70,7 @@ class AnomalyRecipe:
     """
 
     OLDER_WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"augment": {"True": "flip", "False": "none"}}
+    """Words of earlier versions, as ``str`` writes them, in run folders: ``config.load`` reads them as today's."""
 
     data: str
     seed: int = 0
