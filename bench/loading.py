@@ -27,6 +27,9 @@ from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.options import DrivingOptions
 
 BATCH = 4
+REPEATED = 4
+"""Each frame stands so often in an epoch: few frames are made quickly, and an epoch is long enough to time."""
+
 SIZES = {
     "96x144": DrivingOptions(scenarios=2, frames=12, height=96, width=144, seed=7, broken=0),
     "512x768": DrivingOptions(scenarios=2, frames=4, height=512, width=768, seed=7, broken=0, density="official"),
@@ -44,7 +47,7 @@ class Reader:
     """One way of reading, kept over rounds."""
 
     def __init__(self, source: CachedFrames, hold: Hold, augment: Augment, workers: int) -> None:
-        data = FrameSet(StoredFrames(source, source.keys()), ViewOptions(), hold=hold, augment=augment)
+        data = FrameSet(StoredFrames(source, source.keys() * REPEATED), ViewOptions(), hold=hold, augment=augment)
         if hold == "memory":
             for index in range(len(data)):
                 for epoch in range(8):  # both sides of (nearly) every frame
