@@ -221,6 +221,12 @@ def test_the_full_recipe_of_a_task_comes_back_and_runs_again(tmp_path):
     assert config.build(AnomalyRecipe, given) == recipe
 
 
+@pytest.mark.parametrize(("older", "today"), [("true", "flip"), ("false", "none"), ("full", "full")])
+def test_the_words_of_an_earlier_version_are_understood_in_a_run_folder(tmp_path, older, today):
+    (tmp_path / "recipe.yaml").write_text(f"data: x\naugment: {older}\n", encoding="utf-8")
+    assert config.load(AnomalyRecipe, tmp_path / "recipe.yaml").augment == today
+
+
 def test_a_day_without_quotes_stays_text(recipe_file):
     text = "data: x\nwaivers:\n- {check: finite, reason: r, until: 2027-01-31}\n"
     assert config.load(AnomalyRecipe, recipe_file(text)).waivers[0].until == "2027-01-31"

@@ -25,7 +25,7 @@ def world(small_world, tmp_path) -> Path:
 
 
 def entries(world: Path) -> list[Path]:
-    return sorted((world.parent / ".veritrain-cache").rglob("*.npz"))
+    return sorted((world.parent / ".veritrain-cache").rglob("*.frame"))
 
 
 def one(world: Path, pattern: str) -> Path:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from tiny_street import VIEWS, batch_of, tiny_frames, tiny_set
-from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet, exchanged_groups
+from veritrain.data.augment import Plan
+from veritrain.data.frames import LABEL_KEYS, RAGGED, ExchangedInput, FrameSet, unit_images
+from veritrain.data.held import exchanged_groups
 from veritrain.data.sample import UNKNOWN
 
 SENSOR_KEYS = ("image", "view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask")
@@ -30,7 +32,7 @@ def flips(dataset, *, epoch: int, seed: int) -> list[bool]:
 
 @pytest.mark.parametrize("labels", ["given", "permuted"])
 def test_the_same_question_gives_the_same_bits(labels):
-    first, second = (tiny_set(augment=True, labels=labels, label_seed=4) for _ in range(2))
+    first, second = (tiny_set(augment="flip", labels=labels, label_seed=4) for _ in range(2))
     for index in range(len(first)):
         for epoch in range(3):
             read(second, index, epoch, 9)
@@ -38,14 +40,14 @@ def test_the_same_question_gives_the_same_bits(labels):
 
 
 def test_another_epoch_or_seed_flips_other_samples():
-    data = tiny_set(augment=True)
+    data = tiny_set(augment="flip")
     patterns = {tuple(flips(data, epoch=epoch, seed=seed)) for epoch in range(3) for seed in range(3)}
     assert len(patterns) == 9
     assert 0.3 < np.mean([flip for pattern in patterns for flip in pattern]) < 0.7
 
 
 def test_a_flip_takes_the_labels_along():
-    data, plain = tiny_set(augment=True), tiny_set()
+    data, plain = tiny_set(augment="flip"), tiny_set()
     turned = [i for i, flip in enumerate(flips(data, epoch=1, seed=0)) if flip]
     for index in turned:
         sample, own = read(data, index, 1), read(plain, index)
@@ -117,7 +119,7 @@ def test_permuted_labels_come_whole_from_one_frame_and_sensors_stay():
 
 @pytest.mark.parametrize("labels", ["permuted", "redrawn"])
 def test_a_return_has_the_spoilt_label_of_its_cell(labels):
-    given, spoilt = tiny_set(), tiny_set(labels=labels, label_seed=2, augment=True)
+    given, spoilt = tiny_set(), tiny_set(labels=labels, label_seed=2, augment="flip")
     changed = 0
     for index in range(len(given)):
         for epoch in range(4):
@@ -178,7 +180,7 @@ def test_a_second_read_finds_the_same_labels(labels, stable):
 def test_every_kind_of_label_is_compared(key):
     data = tiny_set()
     before = data.label_of(1)
-    arrays = data._view(1, False)
+    arrays = data._view(1, Plan())
     changed = np.array(arrays[key], copy=True)
     changed.reshape(-1)[-1] = 1 - changed.reshape(-1)[-1]
     arrays[key] = changed
@@ -240,7 +242,7 @@ def test_without_a_cloud_a_sample_has_none():
     assert not [key for key in read(tiny_set(), 0) if "cloud" in key]
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["none", "flip"])
 def test_a_cloud_is_rows_of_the_frame_with_their_labels(augment):
     data = tiny_set(cloud=100, augment=augment)
     turned = 0
@@ -252,11 +254,11 @@ def test_a_cloud_is_rows_of_the_frame_with_their_labels(augment):
             turned, expected[:, 1] = turned + 1, -expected[:, 1]
         assert len(set(rows.tolist())) == 100 and np.array_equal(sample["cloud"], expected)
         assert np.array_equal(sample["cloud_labels"], frame.point_labels[rows])
-    assert (turned > 0) == augment
+    assert (turned > 0) == (augment == "flip")
 
 
 def test_a_flip_of_the_cloud_leaves_the_frame_as_it_was():
-    data = tiny_set(cloud=100, augment=True)
+    data = tiny_set(cloud=100, augment="flip")
     before = [frame.points.copy() for frame in data.frames]
     for epoch in range(3):
         for index in range(len(data)):
@@ -309,3 +311,20 @@ def test_clouds_of_a_batch_are_padded_to_the_longest():
     for row, length in enumerate(lengths):
         assert batch["cloud_mask"][row, :length].all()
         assert (batch["cloud"][row, length:] == 0).all() and (batch["cloud_labels"][row, length:] == UNKNOWN).all()
+
+
+def test_images_in_a_batch_are_of_about_unit_size_with_the_bits_of_numpy():
+    values = np.arange(256, dtype=np.uint8)
+    found = unit_images(torch.from_numpy(values))
+    assert found.dtype == torch.float32 and found.min() == -1 and found.max() == 1
+    assert found.numpy().tobytes() == (values.astype(np.float32) / 127.5 - 1).tobytes()
+
+
+def test_a_packed_batch_becomes_the_whole_one():
+    data = tiny_set(augment="flip")
+    samples = [read(data, index, 1) for index in range(5)]
+    packed, whole = data.pack(samples), data.collate(samples)
+    assert packed["image"].dtype == torch.uint8 and whole["image"].dtype == torch.float32
+    unpacked = data.unpack(packed)
+    assert torch.equal(unpacked["image"], whole["image"]) and packed["image"].dtype == torch.uint8
+    assert unpacked.keys() == whole.keys()

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiny_street import tiny_set
 from training.toy import ToySet
 from veritrain.data.loader import EpochLoader, epoch_batches, workers_explained
 from veritrain.errors import BrokenFileError, DataError, SplitError
@@ -125,3 +126,22 @@ def test_other_errors_are_not_explained_away():
 def test_too_few_samples_for_the_ranks_is_refused():
     with pytest.raises(SplitError):
         EpochLoader(ToySet(1), batch_size=4, seed=0, world=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_packed_batches_are_for_those_who_ask(workers):
+    def first(**options):
+        loader = EpochLoader(tiny_set(), batch_size=4, seed=0, workers=workers, timeout=60, prefetch=1, **options)
+        batch = next(iter(loader.epoch(1)))
+        loader.close()
+        return batch, loader.unpack
+
+    (whole, _), (packed, unpack) = first(), first(packed=True)
+    assert whole["image"].dtype == torch.float32 and packed["image"].dtype == torch.uint8
+    assert torch.equal(unpack(packed)["image"], whole["image"])
+
+
+def test_a_set_that_cannot_pack_is_read_as_ever():
+    loader = EpochLoader(ToySet(8), batch_size=4, seed=0, packed=True)
+    batch = next(iter(loader.epoch(1)))
+    assert loader.unpack(batch) is batch

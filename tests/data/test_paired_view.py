@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from tiny_street import HEIGHT, VIEWS, WIDTH, tiny_frame, tiny_frames
-from veritrain.data.paired_view import TOKEN, ViewOptions, flat_cells, flipped, paired_view
+from veritrain.data.paired_view import TOKEN, ViewOptions, flat_cells, flipped, paired_view, view_labels
 from veritrain.data.sample import UNKNOWN
 
 GRID = (HEIGHT // 4, WIDTH // 4)
@@ -100,12 +101,44 @@ def test_every_return_knows_its_cell():
     assert cells.tolist() == [row * VIEWS.columns + column for row, column in map(cell_of, frame.points)]
 
 
-def test_image_values_are_about_unit_size():
-    arrays = paired_view(frame_of(), VIEWS)
-    frame = frame_of()
-    assert arrays["image"].shape == (3, HEIGHT, WIDTH) and arrays["image"].dtype == np.float32
-    np.testing.assert_allclose(np.rint((arrays["image"] + 1) * 127.5).transpose(1, 2, 0), frame.image)
-    assert arrays["image"].min() >= -1 and arrays["image"].max() <= 1
+def test_the_image_keeps_its_bytes_until_it_is_in_a_batch():
+    arrays, frame = paired_view(frame_of(), VIEWS), frame_of()
+    assert arrays["image"].dtype == np.uint8 and np.array_equal(arrays["image"].transpose(1, 2, 0), frame.image)
+
+
+def by_sorting(frame, views):
+    """Range view and its labels as 0.1.0 made them: all returns drawn from far to near."""
+    cells = flat_cells(frame.points, views)
+    xyz, distance = frame.points[:, :3], np.linalg.norm(frame.points[:, :3], axis=1)
+    order = np.argsort(-distance, kind="stable")
+    view = np.zeros((6, views.rows * views.columns), np.float32)
+    labels = np.full(views.rows * views.columns, UNKNOWN, np.int8)
+    where = cells[order]
+    view[0, where] = np.log1p(distance[order]) / 4
+    view[1:3, where] = xyz[order, :2].T * np.float32(1 / 30)
+    view[3, where] = xyz[order, 2] * np.float32(1 / 3)
+    view[4, where] = frame.points[order, 3]
+    view[5, where] = 1
+    labels[where] = frame.point_labels[order]
+    return view.reshape(6, views.rows, views.columns), labels.reshape(views.rows, views.columns)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_view_has_the_bits_of_the_slow_way(seed):
+    """Also where many returns share a cell and where several are equally near: the last of them counts."""
+    frame = frame_of(seed)
+    rng = np.random.default_rng(seed)
+    again = rng.integers(0, len(frame.points), 4000)
+    labels = rng.integers(-1, 2, len(again)).astype(np.int8)
+    crowded = dataclasses.replace(frame, points=frame.points[again], point_labels=labels)
+    for views in (VIEWS, ViewOptions(rows=8, columns=24)):
+        expected, expected_labels = by_sorting(crowded, views)
+        arrays = paired_view(crowded, views)
+        assert arrays["view"].tobytes() == expected.tobytes()
+        assert np.array_equal(arrays["view_labels"], expected_labels)
+        alone, there = view_labels(crowded, views)
+        assert np.array_equal(alone, expected_labels) and np.array_equal(there, expected[5] > 0)
+    assert len(np.unique(again)) < len(again) / 2, "there are equals to choose from"
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

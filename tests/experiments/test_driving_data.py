@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
+from veritrain.data.held import StoredFrames
 from veritrain.data.splits import PARTS
 from veritrain.errors import SplitError, VeritrainError
+from veritrain.experiments.anomaly import loop_options, prepare
 from veritrain.experiments.driving_data import MADE_DATA_FILE, open_driving_data, short_hash
+from veritrain.record import RunFolder
 from veritrain.tasks.options import AnomalyRecipe
+from veritrain.training.loop import fit
+from veritrain.training.progress import Silent
 
 LABEL_KEYS = ("frame_label", "view_labels", "pixel_labels")
 
@@ -54,7 +61,7 @@ def test_no_group_and_no_content_is_on_two_sides(opened):
 def test_a_set_is_the_keys_of_its_part_in_order(opened, part):
     data = opened()
     assert [frame.id for frame in data.sets[part].frames] == [key.id for key in data.keys[part]]
-    assert data.sets[part].augment == (part == "train")
+    assert data.sets[part].augment == ("flip" if part == "train" else "none")
     assert data.test_groups == [frame.group for frame in data.sets["test"].frames]
 
 
@@ -160,3 +167,62 @@ def test_a_folder_without_data_is_refused(tmp_path):
 def test_a_short_hash_is_twelve_digits():
     assert short_hash("town/a") == short_hash("town/a") != short_hash("town/b")
     assert len(short_hash("x")) == 12 and int(short_hash("x"), 16) >= 0
+
+
+def test_memory_is_used_where_it_suffices_and_the_run_says_so(opened):
+    ample, tight, asked = opened(), opened(memory_mb=1), opened(hold="disk")
+    assert {data.sets["train"].hold for data in (tight, asked)} == {"disk"} and ample.sets["train"].hold == "memory"
+    assert "in memory: " in ample.held and "memory_mb is 4,000" in ample.held
+    assert "on disk" in tight.held and "memory_mb is 1" in tight.held and "as the recipe says" in asked.held
+    assert all(isinstance(tight.sets[part].frames, StoredFrames) for part in PARTS)
+    assert tight.card == ample.card
+
+
+def test_workers_and_what_never_comes_again_are_part_of_the_estimate(opened):
+    def megabytes(**options):
+        return int(opened(**options).held.split("about ")[1].split(" MB")[0].replace(",", ""))
+
+    assert megabytes(augment="full") < megabytes(augment="none") < megabytes() < megabytes(workers=2)
+
+
+def test_the_position_maps_are_the_same_from_disk(opened):
+    held, read = opened().position_maps(), opened(hold="disk").position_maps()
+    for name in ("time", "view", "pixel"):
+        assert np.array_equal(getattr(held, name), getattr(read, name)), name
+
+
+def weights_of(prepared, folder) -> str:
+    torch.manual_seed(0)
+    model = prepared.task.model()
+    fit(
+        task=prepared.task,
+        model=model,
+        train=prepared.data.sets["train"],
+        validate=lambda network, epoch: {"none": 0.0},
+        select=("none", True),
+        options=loop_options(prepared.recipe),
+        writer=None,
+        folder=RunFolder(folder),
+        progress=Silent(),
+    )
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in model.state_dict().values())).hexdigest()
+
+
+def test_training_ends_with_the_same_weights_wherever_frames_are_held(small_world, cache, tmp_path):
+    found = {}
+    for hold, workers in (("memory", 0), ("memory", 2), ("disk", 0), ("disk", 2)):
+        recipe = AnomalyRecipe(
+            data=str(small_world),
+            cache=cache,
+            hold=hold,
+            workers=workers,
+            augment="full",
+            epochs=1,
+            batch_size=6,
+            width=8,
+            threads=1,
+        )
+        prepared = prepare(recipe)
+        assert prepared.data.sets["train"].hold == hold
+        found[hold, workers] = weights_of(prepared, tmp_path / f"{hold}{workers}")
+    assert len(set(found.values())) == 1, found

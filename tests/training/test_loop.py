@@ -142,6 +142,15 @@ def test_looks_checkpoints_and_the_stop_are_recorded(folder):
     assert {line["split"] for line in run.of("metric") if line["name"] == "accuracy"} == {"val"}
 
 
+def test_throughput_and_waiting_for_data_are_recorded_once_an_epoch(folder):
+    done = fit_toy(folder, epochs=2)
+    lines = read_run(folder.path).of("throughput")
+    assert [line["epoch"] for line in lines] == [1, 2] and done.summary.steps == lines[-1]["step"]
+    for line in lines:
+        assert line["samples"] == 48 and line["samples_per_s"] == pytest.approx(48 / line["seconds"], rel=1e-3)
+        assert 0 < line["data_wait_share"] < 1 and line["step_s_median"] > 0
+
+
 def test_the_gradient_norm_is_recorded_every_so_often(folder):
     fit_toy(folder, epochs=1, grad_every_steps=5)
     grads = read_run(folder.path).of("grad")

@@ -9,34 +9,26 @@ from __future__ import annotations
 
 import os
 import uuid
-import zipfile
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from veritrain.data.anovox import AnoVoxFormat, Inventory, sensor_hash
 from veritrain.data.anovox_index import Problem
+from veritrain.data.entry import entry_bytes, read_about, read_entry
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import Calibration, Frame, FrameKey
 from veritrain.errors import BrokenFileError, LayoutError
 
 FOLDER = ".veritrain-cache"
-FIELDS = (
-    "image",
-    "points",
-    "point_labels",
-    "point_ids",
-    "pixel_labels",
-    "intrinsics",
-    "camera_from_lidar",
-    "frame_label",
-    "content_hash",
-)
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+SUFFIX = ".frame"
+ARRAYS = ("image", "points", "point_labels", "point_ids", "pixel_labels")
+"""Arrays of a frame as they stand in an entry; the calibration's two come behind them."""
+
+CALIBRATION = ("intrinsics", "camera_from_lidar")
+UNREADABLE = (OSError, BrokenFileError)
 
 
 class CachedFrames:
@@ -165,7 +157,7 @@ def _prepare_group(job: tuple[AnoVoxFormat, list[FrameKey], Path]) -> list[_Entr
 def _prepare_frame(source: AnoVoxFormat, key: FrameKey, folder: Path) -> _Entry | Problem:
     try:
         name = source.file_hash(key)
-        path = folder / name[:2] / f"{name}.npz"
+        path = folder / name[:2] / f"{name}{SUFFIX}"
         return _peek(path) or _decode(source, key, folder, path)
     except (BrokenFileError, OSError) as error:
         if source.options.on_broken == "error":
@@ -182,12 +174,10 @@ def _decode(source: AnoVoxFormat, key: FrameKey, folder: Path, path: Path) -> _E
 def _peek(path: Path) -> _Entry | None:
     """Hash and label of an entry without its arrays, or None where there is no whole one."""
     try:
-        with np.load(path, allow_pickle=False) as entry:
-            if not set(FIELDS) <= set(entry.files):
-                return None
-            return _Entry(path=path, content_hash=str(entry["content_hash"]), frame_label=int(entry["frame_label"]))
+        about = read_about(path)
     except UNREADABLE:
         return None
+    return _Entry(path=path, content_hash=about["content_hash"], frame_label=about["frame_label"])
 
 
 def _problem(key: FrameKey, error: BrokenFileError | OSError) -> Problem:
@@ -204,42 +194,29 @@ def _number(key: FrameKey) -> int:
 def _load(path: Path, key: FrameKey) -> Frame | None:
     """The frame of an entry, or None where there is none or it does not load."""
     try:
-        with np.load(path, allow_pickle=False) as entry:
-            values = {name: entry[name] for name in FIELDS}
+        arrays, about = read_entry(path)
     except UNREADABLE:
         return None
+    values: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
     return Frame(
         id=key.id,
         group=key.group,
         kind=key.kind,
-        image=values["image"],
-        points=values["points"],
-        frame_label=int(values["frame_label"]),
-        point_labels=values["point_labels"],
-        point_ids=values["point_ids"],
-        pixel_labels=values["pixel_labels"],
-        calibration=Calibration(intrinsics=values["intrinsics"], camera_from_lidar=values["camera_from_lidar"]),
+        frame_label=about["frame_label"],
+        calibration=Calibration(**{name: arrays[name] for name in CALIBRATION}),  # type: ignore[arg-type]
+        **values,
     )
 
 
 def _store(folder: Path, path: Path, frame: Frame) -> None:
     """Writes an entry under a name of its own and renames it: readers see a whole entry or none."""
+    arrays = {name: getattr(frame, name) for name in ARRAYS}
+    arrays |= {name: getattr(frame.calibration, name) for name in CALIBRATION}
+    about = {"content_hash": sensor_hash(frame.image, frame.points), "frame_label": frame.frame_label}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = folder / f"{uuid.uuid4().hex}.part"
     try:
-        with beside.open("wb") as stream:
-            np.savez(
-                stream,
-                image=frame.image,
-                points=frame.points,
-                point_labels=frame.point_labels,
-                point_ids=frame.point_ids,
-                pixel_labels=frame.pixel_labels,
-                intrinsics=frame.calibration.intrinsics,
-                camera_from_lidar=frame.calibration.camera_from_lidar,
-                frame_label=np.array(frame.frame_label),
-                content_hash=np.array(sensor_hash(frame.image, frame.points)),
-            )
+        beside.write_bytes(entry_bytes(arrays, about))
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -55,7 +55,13 @@ class EpochLoader:
         workers: reading processes, kept over epochs; 0 reads in this process.
         timeout: seconds to wait for workers; 0 waits for ever.
         world, rank: of the processes that share an epoch.
-        pin: page-locked memory, for copies to a GPU.
+        pin: page-locked memory, for copies to a GPU that do not hold up this process.
+        prefetch: batches that each worker reads ahead.
+        packed: give batches as the data set's ``pack`` makes them, for a caller that applies ``unpack`` itself
+            (after the copy to a device). Without it, or without a ``pack``, batches are whole.
+
+    Attributes:
+        unpack: makes a packed batch whole.
 
     Raises:
         SplitError: fewer samples than ranks.
@@ -73,6 +79,8 @@ class EpochLoader:
         world: int = 1,
         rank: int = 0,
         pin: bool = False,
+        prefetch: int = 2,
+        packed: bool = False,
     ) -> None:
         if len(samples) < world:
             raise SplitError(
@@ -82,7 +90,8 @@ class EpochLoader:
                 fix="check the split, or train with fewer processes",
             )
         self._plan = _Plan(len(samples), batch_size, seed, world, rank, drop_remainder)
-        self._workers = workers
+        self._workers, self._packed = workers, packed
+        self.unpack: Callable[[Batch], Batch] = getattr(samples, "unpack", _as_is)
         # A generator of its own: without it each iterator would draw its base seed from the global one.
         self._loader: DataLoader[Any] = DataLoader(
             _Fetch(samples, seed),  # type: ignore[arg-type]
@@ -94,6 +103,7 @@ class EpochLoader:
             generator=torch.Generator(),
             timeout=timeout if workers else 0,
             pin_memory=pin,
+            prefetch_factor=prefetch if workers else None,
         )
         self._running: Any = None
 
@@ -113,7 +123,7 @@ class EpochLoader:
         for batch in self._running:
             if isinstance(batch, _Failed):
                 raise batch.error
-            yield batch
+            yield batch if self._packed else self.unpack(batch)
 
     def close(self) -> None:
         """End the workers now, so that they outlive neither an error nor a signal."""
@@ -175,7 +185,8 @@ class _Fetch:
 
     def __getitems__(self, places: list[tuple[int, int]]) -> Batch | _Failed:
         try:
-            batch = dict(self._samples.collate([self[place] for place in places]))
+            pack = getattr(self._samples, "pack", self._samples.collate)
+            batch = dict(pack([self[place] for place in places]))
         except VeritrainError as error:
             return _Failed(error)
         batch.setdefault("index", torch.tensor([index for _, index in places], dtype=torch.int64))

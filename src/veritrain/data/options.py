@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from veritrain.errors import ConfigError, did_you_mean
 
 POLICIES = ("skip", "error")
 LAYOUTS = ("auto", "2024", "2023")
+
+Augment = Literal["none", "flip", "full"]
+"""none; flip: half of the samples left to right; full: what ``data/augment.py`` draws, the flip among it."""
+
+Hold = Literal["memory", "disk"]
+"""Where the frames of a split are between two reads: decoded in memory, or in the cache on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)

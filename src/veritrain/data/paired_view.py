@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,32 +48,33 @@ def flipped(frame: Frame) -> Frame:
     extrinsics = camera_mirror @ frame.calibration.camera_from_lidar @ mirror
     points = frame.points.copy()
     points[:, 1] *= -1
-    return Frame(
-        id=frame.id,
-        group=frame.group,
-        kind=frame.kind,
+    return replace(
+        frame,
         image=np.ascontiguousarray(frame.image[:, ::-1]),
         points=points,
-        frame_label=frame.frame_label,
-        point_labels=frame.point_labels,
-        point_ids=frame.point_ids,
         pixel_labels=np.ascontiguousarray(frame.pixel_labels[:, ::-1]),
         calibration=Calibration(intrinsics=intrinsics, camera_from_lidar=extrinsics),
     )
 
 
-def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.generic]]:
+def paired_view(
+    frame: Frame, options: ViewOptions, *, cells: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.generic]]:
     """The arrays of one frame.
 
+    Args:
+        cells: :func:`flat_cells` of the frame's points where the caller has it.
+
     Returns:
-        ``image`` (3, H, W) float32 in [-1, 1]; ``view`` (6, R, A) float32: log(1 + range) / 4, x / 30, y / 30, z / 3,
+        ``image`` (3, H, W) uint8, made to float in [-1, 1] by ``frames.unit_images`` once it lies in a batch;
+        ``view`` (6, R, A) float32: log(1 + range) / 4, x / 30, y / 30, z / 3,
         intensity, 1 where there is a return;
         ``view_labels`` (R, A) int8, the label of the nearest return in the cell, UNKNOWN where there is none;
         ``pixel_labels`` (H, W) int8; ``frame_label`` () float32; ``seen`` (S,) int64 tokens that project into
         the image and ``seen_mask``; ``window`` (S, window^2) int64 and ``window_mask``; ``neighbours``
         (H/s W/s, k) int64 and ``neighbours_mask``. A token is a 4 x 2 block of the range view.
     """
-    cells = flat_cells(frame.points, options)
+    cells = flat_cells(frame.points, options) if cells is None else cells
     view, labels = _range_view(frame, cells, options)
     tokens = _tokens(view)
     height, width = frame.image.shape[:2]
@@ -88,7 +89,7 @@ def paired_view(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.gene
     window, window_mask = _windows(cell[seen], seen_mask, grid, options.window)
     near, near_mask = _neighbours(cell, in_view, tokens, grid, options.neighbours)
     return {
-        "image": (frame.image.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1).copy(),
+        "image": np.ascontiguousarray(frame.image.transpose(2, 0, 1)),
         "view": view,
         "view_labels": labels,
         "pixel_labels": frame.pixel_labels,
@@ -108,22 +109,51 @@ def flat_cells(points: NDArray[np.float32], options: ViewOptions) -> NDArray[np.
     return cells[:, 0] * options.columns + cells[:, 1]
 
 
+def view_labels(frame: Frame, options: ViewOptions) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """(R, A) int8 labels of the range view as :func:`paired_view` gives them, and (R, A) bool: a return is there."""
+    filled, nearest = _nearest_returns(flat_cells(frame.points, options), _distances(frame.points), options)
+    labels = np.full(options.rows * options.columns, UNKNOWN, np.int8)
+    there = np.zeros(len(labels), bool)
+    labels[filled], there[filled] = frame.point_labels[nearest], True
+    shape = (options.rows, options.columns)
+    return labels.reshape(shape), there.reshape(shape)
+
+
+def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) metres; column by column, which is ten times as fast as ``np.linalg.norm`` and has the same bits."""
+    x, y, z = (np.ascontiguousarray(points[:, axis]) for axis in range(3))
+    distance: NDArray[np.float32] = np.sqrt(x * x + y * y + z * z)
+    return distance
+
+
+def _nearest_returns(
+    cells: NDArray[np.int64], distance: NDArray[np.float32], options: ViewOptions
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The cells that hold a return, in order, and the nearest return of each; of equally near ones the last."""
+    least = np.full(options.rows * options.columns, np.inf, np.float32)
+    np.minimum.at(least, cells, distance)
+    candidates = np.flatnonzero(distance == least[cells])
+    nearest = np.full(len(least), -1, np.int64)
+    nearest[cells[candidates]] = candidates  # an index that stands twice gets the last value
+    filled = np.flatnonzero(nearest >= 0)
+    return filled, nearest[filled]
+
+
 def _range_view(
     frame: Frame, cells: NDArray[np.int64], options: ViewOptions
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """Nearest return per cell wins; the far ones are drawn first."""
-    xyz, intensity = frame.points[:, :3], frame.points[:, 3]
-    distance = np.linalg.norm(xyz, axis=1)
-    order = np.argsort(-distance, kind="stable")
+    """The nearest return of each cell."""
+    distance = _distances(frame.points)
+    filled, nearest = _nearest_returns(cells, distance, options)
+    chosen = frame.points[nearest]
     view = np.zeros((6, options.rows * options.columns), np.float32)
     labels = np.full(options.rows * options.columns, UNKNOWN, np.int8)
-    where = cells[order]
-    view[0, where] = np.log1p(distance[order]) / 4
-    view[1:3, where] = xyz[order, :2].T * RANGE_SCALE
-    view[3, where] = xyz[order, 2] * HEIGHT_SCALE
-    view[4, where] = intensity[order]
-    view[5, where] = 1
-    labels[where] = frame.point_labels[order]
+    view[0, filled] = np.log1p(distance[nearest]) / 4
+    view[1:3, filled] = chosen[:, :2].T * RANGE_SCALE
+    view[3, filled] = chosen[:, 2] * HEIGHT_SCALE
+    view[4, filled] = chosen[:, 3]
+    view[5, filled] = 1
+    labels[filled] = frame.point_labels[nearest]
     shape = (options.rows, options.columns)
     return view.reshape(6, *shape), labels.reshape(shape)
 

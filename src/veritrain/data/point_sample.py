@@ -37,23 +37,19 @@ def point_sample(points: NDArray[np.float32], most: int, seed: Sequence[int]) ->
 
 
 def cloud_of(
-    points: NDArray[np.float32], labels: NDArray[np.int8], most: int, seed: Sequence[int], *, flip: bool
+    points: NDArray[np.float32], labels: NDArray[np.int8], most: int, seed: Sequence[int]
 ) -> dict[str, NDArray[np.generic]]:
     """The cloud of one sample.
 
     Args:
-        points: (N, 4) float32 returns of the frame as stored. labels: (N,) int8 of 1, 0, UNKNOWN as the run reads them.
-        flip: whether the sample is mirrored left to right.
+        points: (N, 4) float32 returns of the frame. labels: (N,) int8 of 1, 0, UNKNOWN as the run reads them.
 
     Returns:
         ``cloud`` (n, 4) float32 metres and intensity, ``cloud_index`` (n,) int64 rows of ``points``,
         ``cloud_labels`` (n,) int8.
     """
     index = point_sample(points, most, seed)
-    cloud = points[index]
-    if flip:
-        cloud[:, 1] *= -1
-    return {"cloud": cloud, "cloud_index": index, "cloud_labels": labels[index]}
+    return {"cloud": points[index], "cloud_index": index, "cloud_labels": labels[index]}
 
 
 def padded_clouds(samples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from veritrain import __version__, catalog, config
-from veritrain.data.frames import ExchangedInput
+from veritrain.data.frames import LABEL_KEYS, ExchangedInput
 from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
 from veritrain.experiments.evaluation import further_results, predictions_on_test
@@ -45,8 +45,9 @@ EXCUSED = frozenset({"waivers", "control_steps"})
 CURVES = ("frame", "point")
 CHEAP_PROBES = tuple(catalog.PROBES)
 PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
-FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "threads", "cache", "keep_checkpoints",
-                  "checkpoint_every", "max_seconds", "patience", "waivers", "data", "loggers")  # fmt: skip
+FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "prefetch", "hold", "memory_mb", "threads", "cache",
+                  "keep_checkpoints", "checkpoint_every", "max_seconds", "patience", "waivers", "data",
+                  "loggers")  # fmt: skip
 ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
 
 
@@ -85,10 +86,11 @@ def prepare(recipe: AnomalyRecipe) -> Prepared:
 def _pos_weights(data: DrivingData, keys: Mapping[str, str], most: float) -> dict[str, float]:
     counts = {level: np.zeros(2, np.int64) for level in keys}
     train = data.sets["train"]
+    labels_suffice = set(keys.values()) <= set(LABEL_KEYS)
     for index in range(len(train)):
-        sample = train.sample(index, epoch=0, seed=0)
+        own = train.labels_at(index) if labels_suffice else train.sample(index, epoch=0, seed=0)
         for level, key in keys.items():
-            labels = np.asarray(sample[key])
+            labels = np.asarray(own[key])
             counts[level] += (int((labels == 1).sum()), int((labels == 0).sum()))
     return {level: balance_of(int(yes), int(no), most=most) for level, (yes, no) in counts.items()}
 
@@ -110,6 +112,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         compile=recipe.compile,
         ema_decay=recipe.ema_decay,
         workers=recipe.workers,
+        prefetch=recipe.prefetch,
         seed=recipe.seed,
         checkpoint_every_steps=recipe.checkpoint_every or None,
         keep_checkpoints=recipe.keep_checkpoints,
@@ -143,6 +146,7 @@ def run(
         write_json(folder.data, prepared.data.card)
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         _start(writer, prepared, resume)
+        writer.say(prepared.data.held)
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from veritrain.data.cache import CachedFrames, open_anovox
-from veritrain.data.frames import FrameSet
-from veritrain.data.options import AnoVoxOptions
+from veritrain.data.frames import FrameSet, bytes_held
+from veritrain.data.held import StoredFrames, choose_hold
+from veritrain.data.options import AnoVoxOptions, Augment, Hold
 from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import FrameKey
 from veritrain.data.splits import PARTS, of_first_groups, split_groups
@@ -33,11 +34,13 @@ class DrivingData:
         sets: part to its frames, labels as this run reads them.
         keys: part to the frames' keys, in the order of the set.
         card: the content of ``data.json``.
+        held: a sentence: where the frames are held, and why.
     """
 
     sets: Mapping[str, FrameSet]
     keys: Mapping[str, Sequence[FrameKey]]
     card: Mapping[str, Any]
+    held: str
 
     @property
     def test_groups(self) -> list[str]:
@@ -45,15 +48,14 @@ class DrivingData:
 
     def position_maps(self) -> PositionMaps:
         """The position baseline, from the training split's own labels (never the spoilt ones)."""
-        frames = self.sets["train"].frames
-        true = FrameSet(frames, self.sets["train"].views)
-        true.share_views_with(self.sets["train"])
-        samples = [true.sample(index, epoch=0, seed=0) for index in range(len(true))]
-        return PositionMaps.fit(
-            [frame.group for frame in frames],
-            np.array([frame.frame_label for frame in frames], np.int8),
-            np.stack([sample["view_labels"] for sample in samples]),
-            np.stack([sample["pixel_labels"] for sample in samples]),
+        train = self.sets["train"]
+        true = FrameSet(train.frames, train.views, hold=train.hold)
+        true.share_views_with(train)
+        labels = (true.labels_at(index) for index in range(len(true)))
+        return PositionMaps.fit_stream(
+            [head.group for head in true.heads],
+            np.array([head.frame_label for head in true.heads], np.int8),
+            ((one["view_labels"], one["pixel_labels"]) for one in labels),  # type: ignore[misc]
         )
 
 
@@ -74,18 +76,38 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
     if recipe.split == "val=train":
         chosen["val"] = chosen["train"]
     views = ViewOptions()
+    augment: dict[str, Augment] = {"train": recipe.augment, "val": "none", "test": "none"}
+    hold, told = _hold(source, chosen, views, augment, recipe)
     sets = {
         part: FrameSet(
-            [source.read(key) for key in chosen[part]],
+            StoredFrames(source, chosen[part]),
             views,
             labels=recipe.labels if part != "test" else "given",
             label_seed=recipe.seed,
-            augment=recipe.augment and part == "train",
             cloud=returns_of(recipe.model, recipe.cloud),
+            augment=augment[part],
+            hold=hold,
         )
         for part in PARTS
     }
-    return DrivingData(sets=sets, keys=chosen, card=_card(source, chosen, split.sha256, recipe))
+    return DrivingData(sets=sets, keys=chosen, card=_card(source, chosen, split.sha256, recipe), held=told)
+
+
+def _hold(
+    source: CachedFrames,
+    chosen: Mapping[str, Sequence[FrameKey]],
+    views: ViewOptions,
+    augment: Mapping[str, Augment],
+    recipe: AnomalyRecipe,
+) -> tuple[Hold, str]:
+    """Where frames are held; what they take is estimated from the first. A worker makes training arrays of its own."""
+    first = source.read(chosen["train"][0])
+    needed = sum(
+        len(chosen[part])
+        * bytes_held(first, views, augment=augment[part], copies=1 + recipe.workers * (part == "train"))
+        for part in PARTS
+    )
+    return choose_hold(recipe.hold, needed=needed, budget_mb=recipe.memory_mb)
 
 
 def _card(

@@ -35,6 +35,7 @@ EVENTS = frozenset(
         "metric",
         "grad",
         "look",
+        "throughput",
         "checkpoint",
         "resume",
         "signal",

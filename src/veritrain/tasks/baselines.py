@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,14 +44,25 @@ class PositionMaps:
         pixel_labels: NDArray[np.int8],
     ) -> PositionMaps:
         """Labels (N,), (N, R, A), (N, H, W) with -1 unknown, in the order of ``groups`` (N,)."""
+        return PositionMaps.fit_stream(groups, frame_labels, zip(view_labels, pixel_labels, strict=True))
+
+    @staticmethod
+    def fit_stream(
+        groups: Sequence[str],
+        frame_labels: NDArray[np.int8],
+        dense: Iterable[tuple[NDArray[np.int8], NDArray[np.int8]]],
+    ) -> PositionMaps:
+        """As :meth:`fit`, with the (R, A) and (H, W) labels of one frame after the other: counted, not kept."""
+        view, pixel = _PlaceCounts(), _PlaceCounts()
+        for view_labels, pixel_labels in dense:
+            view.add(view_labels)
+            pixel.add(pixel_labels)
         places = positions_in_group(groups)
         known = frame_labels >= 0
         length = int(places.max()) + 1
         hits = np.bincount(places[known], weights=frame_labels[known] == 1, minlength=length)
         seen = np.bincount(places[known], minlength=length)
-        return PositionMaps(
-            time=(hits + 1) / (seen + 2), view=_smoothed_rate(view_labels, 2), pixel=_smoothed_rate(pixel_labels, 4)
-        )
+        return PositionMaps(time=(hits + 1) / (seen + 2), view=view.smoothed_rate(2), pixel=pixel.smoothed_rate(4))
 
     def predict(self, groups: Sequence[str], like: Predictions) -> dict[str, NDArray[np.generic]]:
         """The maps as predictions for the samples of ``like``; its labels are carried over, its scores are not."""
@@ -68,11 +79,27 @@ class PositionMaps:
         return {**{key: value for key, value in like.items() if key not in out}, **out}
 
 
-def _smoothed_rate(labels: NDArray[np.int8], sigma: float) -> NDArray[np.float64]:
-    positives = gaussian_filter((labels == 1).sum(0).astype(np.float64), sigma)
-    known = gaussian_filter((labels >= 0).sum(0).astype(np.float64), sigma)
-    rate: NDArray[np.float64] = (positives + 1e-6) / (known + 2e-6 / max((labels == 1).mean(), 1e-9))
-    return rate
+class _PlaceCounts:
+    """How often each place was anomalous, and known at all."""
+
+    def __init__(self) -> None:
+        self.positives: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.known: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.maps = 0
+
+    def add(self, labels: NDArray[np.int8]) -> None:
+        if not self.maps:
+            self.positives, self.known = np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.int64)
+        self.positives += labels == 1
+        self.known += labels >= 0
+        self.maps += 1
+
+    def smoothed_rate(self, sigma: float) -> NDArray[np.float64]:
+        positives = gaussian_filter(self.positives.astype(np.float64), sigma)
+        known = gaussian_filter(self.known.astype(np.float64), sigma)
+        share = self.positives.sum() / (self.maps * self.positives.size)
+        rate: NDArray[np.float64] = (positives + 1e-6) / (known + 2e-6 / max(share, 1e-9))
+        return rate
 
 
 def constant_like(predictions: Predictions) -> Mapping[str, NDArray[np.generic]]:

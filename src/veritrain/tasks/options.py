@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from veritrain import catalog
+from veritrain.data.options import Augment
 from veritrain.errors import ConfigError, did_you_mean
 from veritrain.models.options import Fusion
 from veritrain.models.origin_facts import ORIGIN, idle_keys
@@ -51,7 +53,8 @@ class AnomalyRecipe:
         width: channels of both encoders.
         dropout: share of feature channels dropped before the dense heads.
         modality_dropout: share of training samples whose image and LiDAR features are not fused.
-        augment: flip half of the samples left to right (image, points and labels together).
+        augment: none, flip (half of the samples left to right) or full (flip, crop and shift, yaw, scale, point
+            dropout, brightness, contrast and colour); image, points, labels and calibration move together.
         most_pos_weight: cap on negatives / positives of a label level.
         frame_weight: of the frame term in the total.
         point_weight: of the point term in the total.
@@ -61,6 +64,10 @@ class AnomalyRecipe:
         compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
         ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
         workers: processes that prepare batches; 0 is this one.
+        prefetch: batches that each of them prepares ahead.
+        hold: memory keeps decoded frames and their arrays, disk reads them from the cache at every use; auto takes
+            memory where memory_mb suffices. The results are the same.
+        memory_mb: megabytes that hold auto may take for frames and their arrays, all splits and workers together.
         max_seconds: stop training after this long; 0 is off.
         patience: stop after this many epochs without a better validation score; 0 is off.
         checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.
@@ -75,6 +82,9 @@ class AnomalyRecipe:
         waivers: checks set aside, shown in the report, never counted as passed.
         cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
     """
+
+    OLDER_WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"augment": {"True": "flip", "False": "none"}}
+    """Words of earlier versions, as ``str`` writes them, in run folders: ``config.load`` reads them as today's."""
 
     data: str
     seed: int = 0
@@ -97,7 +107,7 @@ class AnomalyRecipe:
     width: int = 32
     dropout: float = 0.0
     modality_dropout: float = 0.5
-    augment: bool = True
+    augment: Augment = "flip"
     most_pos_weight: float = 20.0
     frame_weight: float = 1.0
     point_weight: float = 2.0
@@ -107,6 +117,9 @@ class AnomalyRecipe:
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     ema_decay: float = 0.0
     workers: int = 0
+    prefetch: int = 2
+    hold: Literal["auto", "memory", "disk"] = "auto"
+    memory_mb: int = 4000
     max_seconds: float = 0.0
     patience: int = 0
     checkpoint_every: int = 0

@@ -64,6 +64,11 @@ class Journal:
         self.event("metric", place, name="loss", split="train", value=mean, n=place.loss_samples)
         self.event("metric", place, name="learning_rate", split="train", value=rate, n=None)
 
+    def pace(self, place: Place, numbers: Mapping[str, Any] | None) -> None:
+        """How fast the epoch's steps went; nothing where none was made."""
+        if numbers is not None:
+            self.event("throughput", place, **numbers)
+
     def scores(self, place: Place, scores: Mapping[str, float | None]) -> None:
         for name, value in scores.items():
             self.event("metric", place, name=name, split="val", value=value, n=None)

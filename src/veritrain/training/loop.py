@@ -25,6 +25,7 @@ from veritrain.training.journal import Journal
 from veritrain.training.keeper import Keeper
 from veritrain.training.optimise import freeze, learning_rate_at
 from veritrain.training.options import LoopOptions
+from veritrain.training.pace import Pace
 from veritrain.training.progress import FitSummary, Progress, Silent, clock, progress_for
 from veritrain.training.resume import Place, recipe_of, surroundings
 from veritrain.training.seeding import derive, seed_everything
@@ -106,9 +107,6 @@ class Loop:
         self.fabric = start_engine(options)
         self.world, self.leads = self.fabric.world_size, self.fabric.global_rank == 0
         self.signals = Signals()
-        self.stepper = Stepper(self.fabric, task, model, options)
-        average = self.stepper.average
-        self.scored = model if average is None else average.model
         self.journal = Journal(writer, (progress or progress_for()) if self.leads else Silent())
         self.loader = EpochLoader(
             train,
@@ -120,7 +118,12 @@ class Loop:
             world=self.world,
             rank=self.fabric.global_rank,
             pin=self.fabric.device.type == "cuda",
+            prefetch=options.prefetch,
+            packed=True,
         )
+        self.stepper = Stepper(self.fabric, task, model, options, unpack=self.loader.unpack)
+        average = self.stepper.average
+        self.scored = model if average is None else average.model
         self.keeper = Keeper(
             folder,
             model,
@@ -167,8 +170,8 @@ class Loop:
         """From where ``place`` stands to the end of the epoch, or until the time is up."""
         place, options = self.place, self.options
         freeze(self.model, options.unfreeze, place.epoch)
-        started = time.monotonic()
-        for window in _windows(self.loader.epoch(place.epoch, start=place.batch), options.accumulate):
+        started, before, pace = time.monotonic(), self.trained_samples, Pace()
+        for window in pace.watch(_windows(self.loader.epoch(place.epoch, start=place.batch), options.accumulate)):
             self._step(window)
             received = self._agree()
             if received is not None:
@@ -178,6 +181,7 @@ class Loop:
             if options.checkpoint_every_steps and place.step % options.checkpoint_every_steps == 0:
                 self.keeper.save(self.place)
         self.trained_seconds += time.monotonic() - started
+        self.journal.pace(place, pace.numbers(self.trained_samples - before))
 
     def _step(self, window: list[Batch]) -> None:
         place, options = self.place, self.options

@@ -18,6 +18,7 @@ FREE_TO_CHANGE = frozenset(
         "epochs",
         "workers",
         "worker_timeout",
+        "prefetch",
         "checkpoint_every_steps",
         "keep_checkpoints",
         "max_seconds",
@@ -55,6 +56,7 @@ class LoopOptions:
         accelerator: auto takes a GPU when there is one.
         workers: processes that read samples; 0 reads in the training process.
         worker_timeout: seconds to wait for a batch from the workers before the run fails; 0 waits for ever.
+        prefetch: batches that each worker reads ahead.
         drop_remainder: leave out the last, smaller batch of an epoch (every epoch draws another order).
         seed: of batch order, augmentation and dropout.
         checkpoint_every_steps: save this often besides the end of each epoch; None does not.
@@ -88,6 +90,7 @@ class LoopOptions:
     accelerator: Accelerator = "auto"
     workers: int = 0
     worker_timeout: float = 600.0
+    prefetch: int = 2
     drop_remainder: bool = True
     seed: int = 0
     checkpoint_every_steps: int | None = None
@@ -128,6 +131,7 @@ _AT_LEAST: dict[str, float] = {
     "step_factor": 0,
     "workers": 0,
     "worker_timeout": 0,
+    "prefetch": 1,
     "seed": 0,
     "checkpoint_every_steps": 1,
     "keep_checkpoints": 2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,14 +48,25 @@ class NotFinite(Exception):
 class Stepper:
     """Makes steps with one network and one optimiser.
 
+    ``unpack`` makes a batch whole where the network is.
+
     Attributes:
         optimiser: of the network's float32 weights.
         scale: of the loss with 16-mixed, else None.
         average: of the weights with ``ema_decay``, else None.
     """
 
-    def __init__(self, fabric: Fabric, task: Task, model: nn.Module, options: LoopOptions) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        task: Task,
+        model: nn.Module,
+        options: LoopOptions,
+        *,
+        unpack: Callable[[Batch], Batch] = lambda batch: batch,
+    ) -> None:
         self._fabric, self._task, self._model, self._options = fabric, task, model, options
+        self._unpack = unpack
         self._world = fabric.world_size
         if options.channels_last:
             lay_out(model, torch.channels_last)
@@ -82,7 +93,7 @@ class Stepper:
         for micro, waiting in enumerate(window):
             seed_step(self._options.seed, step, micro=micro, rank=self._fabric.global_rank)
             with self._gradient_exchange(on=micro == len(window) - 1):
-                batch_here = waiting if self._on_cpu else self._fabric.to_device(waiting)
+                batch_here = self._unpack(waiting if self._on_cpu else self._fabric.to_device(waiting))
                 terms, known = self._backward(batch_here, samples, counts)
             parts.append(terms)
         if self.scale is not None:
