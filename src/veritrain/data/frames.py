@@ -226,7 +226,7 @@ class ExchangedInput:
 
     keys_of: Mapping[str, tuple[str, ...]] = {
         "image": ("image",),
-        "points": ("view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask"),
+        "points": ("view", "seen", "seen_mask", "window", "window_mask", "neighbours", "neighbours_mask", "cloud"),
     }
 
     def __init__(self, frames: FrameSet, name: str, *, seed: int = 0) -> None:
@@ -239,7 +239,7 @@ class ExchangedInput:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         own = self.frames.sample(index, epoch=epoch, seed=seed)
         other = self.frames.sample(self._donor[index], epoch=epoch, seed=seed)
-        return {**own, **{key: other[key] for key in self.keys_of[self.name]}}
+        return {**own, **{key: other[key] for key in self.keys_of[self.name] if key in other}}
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self.frames.collate(samples)
