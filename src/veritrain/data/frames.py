@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from veritrain.data.paired_view import ViewOptions, flat_cells, flipped, paired_view
 from veritrain.data.sample import UNKNOWN, Frame
+from veritrain.data.view_extras import LISTED, OF_POINTS, PADDED, collate_extras, extra_arrays
 
 Labels = Literal["given", "permuted", "redrawn"]
 
@@ -82,18 +83,21 @@ class FrameSet:
         return b"".join(np.asarray(sample[key]).tobytes() for key in LABEL_KEYS)
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Stack; ragged keys become lists."""
-        return {
+        """Stack; ragged keys become lists, single returns are padded."""
+        stacked = {
             key: [torch.as_tensor(sample[key]) for sample in samples]
             if key in RAGGED
             else torch.from_numpy(np.stack([sample[key] for sample in samples]))
             for key in samples[0]
+            if key not in (*PADDED, LISTED)
         }
+        return stacked | collate_extras(samples)
 
     def _view(self, index: int, flip: bool) -> dict[str, NDArray[np.generic]]:
         if (index, flip) not in self._views:
             frame = flipped(self.frames[index]) if flip else self.frames[index]
-            self._views[index, flip] = {**paired_view(frame, self.views), **self._points_of(frame)}
+            arrays = paired_view(frame, self.views)
+            self._views[index, flip] = {**arrays, **extra_arrays(frame, self.views, arrays), **self._points_of(frame)}
         return self._views[index, flip]
 
     def _points_of(self, frame: Frame) -> dict[str, NDArray[np.generic]]:
@@ -149,7 +153,11 @@ class ExchangedInput:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         own = self.frames.sample(index, epoch=epoch, seed=seed)
         other = self.frames.sample(self._donor[index], epoch=epoch, seed=seed)
-        return {**own, **{key: other[key] for key in self.keys_of[self.name]}}
+        mixed = {**own, **{key: other[key] for key in self.keys_of[self.name]}}
+        if self.name == "points":
+            mixed |= {key: other[key] for key in OF_POINTS if key in other}
+            mixed |= {LISTED: np.full_like(own[LISTED], -1)} if LISTED in own else {}
+        return mixed
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self.frames.collate(samples)

@@ -14,9 +14,9 @@ import numpy as np
 from veritrain.data.cache import CachedFrames, open_anovox
 from veritrain.data.frames import FrameSet
 from veritrain.data.options import AnoVoxOptions
-from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import FrameKey
 from veritrain.data.splits import PARTS, split_groups
+from veritrain.experiments.networks import view_options
 from veritrain.tasks.baselines import PositionMaps
 from veritrain.tasks.options import AnomalyRecipe
 
@@ -70,7 +70,7 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
     chosen = {part: [by_id[name] for name in getattr(split, part)] for part in PARTS}
     if recipe.split == "val=train":
         chosen["val"] = chosen["train"]
-    views = ViewOptions()
+    views = view_options(recipe)
     sets = {
         part: FrameSet(
             [source.read(key) for key in chosen[part]],

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from veritrain.data.view_extras import scores_of_returns
 from veritrain.losses.binary import LOSSES, mean_where_labelled
 from veritrain.metrics.ranking import chance_ap, chance_auroc, chance_fpr95, ranking_scores
 from veritrain.models.fusion import FusionDetector
 from veritrain.models.options import FusionOptions
+from veritrain.models.voxel_head import voxel_labels
 from veritrain.record import Claim
 from veritrain.tasks.task import Batch, Predictions, Scores
 
@@ -51,7 +54,7 @@ class AnomalyTask:
         terms = {}
         for level in self.term_weights:
             if level in output:
-                labels = batch[LEVELS[level]].to(output[level].dtype)
+                labels = labels_of(batch, level).to(output[level].dtype)
                 per_element = loss(output[level], labels.clamp(min=0), self.pos_weights[level])
                 terms[level] = mean_where_labelled(per_element, labels.reshape(per_element.shape))
         return terms
@@ -59,19 +62,24 @@ class AnomalyTask:
     def term_counts(self, batch: Batch) -> dict[str, Tensor]:
         """Level to (B,) 1 where the sample has a label of that level, else 0."""
         size = len(batch["index"])
-        return {level: (batch[LEVELS[level]] >= 0).reshape(size, -1).any(1) for level in self.term_weights}
+        return {level: (labels_of(batch, level) >= 0).reshape(size, -1).any(1) for level in self.term_weights}
 
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """Scores in [0, 1] beside their labels; points and pixels flat, with ``point_counts`` per frame."""
         grid = output["point"].float().sigmoid().flatten(1).cpu().numpy()
         cells = [part.cpu().numpy() for part in batch["point_cells"]]
+        returns = [row[at] for row, at in zip(grid, cells, strict=True)]
+        if "returns" in output:
+            own = output["returns"].float().sigmoid().cpu()
+            places = zip(own, batch["returns_at"], returns, strict=True)
+            returns = [scores_of_returns(one, at.cpu(), torch.from_numpy(by)).numpy() for one, at, by in places]
         predictions = {
             "index": batch["index"].cpu().numpy(),
             "frame_scores": output["frame"].float().sigmoid().cpu().numpy(),
             "frame_labels": batch["frame_label"].cpu().numpy().astype(np.int8),
             "view_scores": grid.reshape(batch["view_labels"].shape),
             "view_labels": batch["view_labels"].cpu().numpy(),
-            "point_scores": np.concatenate([row[at] for row, at in zip(grid, cells, strict=True)]),
+            "point_scores": np.concatenate(returns),
             "point_labels": np.concatenate([part.cpu().numpy() for part in batch["point_labels"]]).astype(np.int8),
             "point_ids": np.concatenate([part.cpu().numpy() for part in batch["point_ids"]]).astype(np.int32),
             "point_counts": np.array([len(at) for at in cells]),
@@ -102,6 +110,11 @@ class AnomalyTask:
                 chance[f"{level}_ap"] = chance_ap(len(labels), positives)
                 chance[f"{level}_fpr95"] = chance_fpr95(positives)
         return chance
+
+
+def labels_of(batch: Batch, level: str) -> Tensor:
+    """The labels of one level; of voxels, from the range-view cells in them."""
+    return voxel_labels(batch["view"], batch["view_labels"]) if level == "voxel" else batch[LEVELS[level]]
 
 
 def labelled(predictions: Predictions, level: str) -> tuple[np.ndarray, np.ndarray]:

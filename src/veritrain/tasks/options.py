@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from veritrain.models.options import Fusion
+from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional
 
 Controls = Literal["full", "quick", "none"]
 
@@ -29,7 +29,16 @@ class AnomalyRecipe:
         labels: given; permuted (groups exchange their labels) or redrawn (random at every read): spoilt on purpose.
         split: given (by group, no group on two sides) or val=train (spoilt on purpose).
         loss: bce, focal, or origin000 (the label-free loss of report 000, spoilt on purpose).
-        fusion: attention, concat, image_only or points_only.
+        fusion: attention, concat, late, image_only or points_only.
+        image_tower: small, resnet18 or resnet50.
+        points_tower: range_view, or raw (every return has features and a score of its own).
+        max_points: returns of a frame that raw makes its features of; all are scored.
+        image_weights: a local .safetensors file for the image tower; empty starts from scratch.
+        freeze: none, image, points or both: towers that never change, batch statistics included.
+        unfreeze: such as 3:image_encoder.layer4: what stays frozen until that epoch.
+        positional: none, sincos, learned or hybrid: what tells tokens where they are.
+        alignment: nearest, bilinear or network: how LiDAR tokens read the image.
+        head: mlp, multiscale or voxel (its loss has the weight of the point term).
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
         accumulate: batches per optimiser step.
@@ -68,6 +77,15 @@ class AnomalyRecipe:
     split: Literal["given", "val=train"] = "given"
     loss: Literal["bce", "focal", "origin000"] = "bce"
     fusion: Fusion = "attention"
+    image_tower: ImageTower = "small"
+    points_tower: PointsTower = "range_view"
+    max_points: int = 16384
+    image_weights: str = ""
+    freeze: Freeze = "none"
+    unfreeze: list[str] = field(default_factory=list)
+    positional: Positional = "none"
+    alignment: Alignment = "nearest"
+    head: Head = "mlp"
     epochs: int = 20
     batch_size: int = 8
     accumulate: int = 1

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from veritrain.tasks.task import Batch, Task
-from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm
+from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm, will_train
 from veritrain.training.options import LoopOptions
 from veritrain.training.seeding import seed_step
 from veritrain.training.terms import (
@@ -44,6 +44,7 @@ class Stepper:
     def __init__(self, fabric: Fabric, task: Task, model: nn.Module, options: LoopOptions) -> None:
         self._fabric, self._task, self._options = fabric, task, options
         self._world = fabric.world_size
+        will_train(model, options.unfreeze)
         self._module = fabric.setup_module(model)
         self.optimiser = build_optimiser(model, options)
         self._parameters = list(model.parameters())
