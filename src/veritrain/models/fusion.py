@@ -306,9 +306,9 @@ class FusionDetector(nn.Module):
         return nothing.scatter_add(1, batch["seen"], there * mask), known
 
     def _late_frame(self, dense: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """The learnable mean of each sensor's own frame logit."""
+        """The learnable mean of each sensor's own frame logit; the image's alone where there is no return."""
         image, points = (head([own]) for head, own in zip(self.frame_head, dense, strict=True))  # type: ignore[arg-type]
-        return self.late("frame", image, points, torch.ones_like(image, dtype=torch.bool))
+        return self.late("frame", image, points, dense[1][1].any(1))
 
     def _alone(self, batch: int, device: torch.device) -> Tensor:
         """(B, 1, 1) bool: in training, samples whose views do not hear of each other, so that each learns to see."""
