@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from veritrain import config
 from veritrain.data.paired_view import ViewOptions
-from veritrain.errors import ConfigError
+from veritrain.errors import CheckpointError, ConfigError
 from veritrain.experiments import anomaly
 from veritrain.experiments.networks import network_options, stages_of, view_options
 from veritrain.models.image import SmallImageEncoder
@@ -107,8 +108,18 @@ def finished(small_world, tmp_path_factory):
     )
     folder = RunFolder(base / "run")
     anomaly.run(chosen, folder)
-    weights.unlink()
     return folder
+
+
+def test_a_weight_file_that_changed_is_no_file_to_resume_with(finished):
+    chosen = config.load(AnomalyRecipe, finished.recipe)
+    weights = Path(chosen.image_weights)
+    save_file({name: value + 1 for name, value in SmallImageEncoder(8).state_dict().items()}, weights)
+    with pytest.raises(CheckpointError, match="image_weights"):
+        anomaly.run(replace(chosen, epochs=3), finished, resume=True)
+    weights.unlink()
+    with pytest.raises(ConfigError, match="no such file"):
+        anomaly.run(replace(chosen, epochs=3), finished, resume=True)
 
 
 def test_a_wide_run_ends_with_results_of_every_level_and_a_voxel_term(finished):
@@ -125,6 +136,3 @@ def test_it_is_reopened_without_the_weight_file_and_scores_the_same(finished):
     stored = np.load(finished.predictions / "test.npz")
     np.testing.assert_allclose(predictions["point_scores"], stored["point_scores"], atol=1e-6)
     assert len(predictions["point_scores"]) == len(predictions["point_labels"]) == predictions["point_counts"].sum()
-    cells = predictions["view_scores"].reshape(len(predictions["index"]), -1)
-    frame = np.repeat(np.arange(len(cells)), predictions["point_counts"])
-    assert (predictions["point_scores"] != cells[frame, predictions["point_cells"]]).any(), "scores of their own"

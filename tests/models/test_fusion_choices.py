@@ -214,6 +214,17 @@ class TestRaw:
         nearest = int(batch["returns"][1, :2, 4].argmin())
         assert output["point"][1].flatten()[batch["returns_cell"][1, 0]] == scores[nearest]
 
+    def test_predictions_are_the_returns_own_scores_in_the_order_of_their_labels(self, data, batch):
+        with torch.no_grad():
+            output = settled(data, points_tower="raw")(batch)
+        batch["returns_at"] = [at.clone() for at in batch["returns_at"]]
+        output["returns"] = torch.arange(output["returns"].numel()).view_as(output["returns"]) / 1000
+        batch["returns_at"][1][3] = -1
+        found = task(points_tower="raw").predict(output, batch)["point_scores"]
+        expected = [output["returns"][b][at] for b, at in enumerate(batch["returns_at"])]
+        expected[1][3] = output["point"][1].flatten()[batch["point_cells"][1][3]]
+        torch.testing.assert_close(torch.from_numpy(found), torch.cat(expected).sigmoid())
+
     def test_training_sees_the_sample_and_evaluation_scores_all(self, batch):
         model = network(points_tower="raw")
         assert batch["returns_mask"].sum(1).min() > 500 == batch["returns_pooled"].sum(1).max()

@@ -20,7 +20,7 @@ from veritrain import __version__, catalog, config
 from veritrain.data.frames import ExchangedInput
 from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
-from veritrain.experiments.networks import network_options, stages_of
+from veritrain.experiments.networks import network_options, stages_of, weights_digest
 from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
 from veritrain.losses.binary import balance_of
@@ -208,7 +208,11 @@ def _fit(
             "classes": ["normal", "anomalous"],
             "pos_weights": dict(task.pos_weights),
         },
-        recipe={"fingerprint": fingerprint(recipe), "data": digest_of(data.card)},
+        recipe={
+            "fingerprint": fingerprint(recipe),
+            "data": digest_of(data.card),
+            "image_weights": weights_digest(recipe),
+        },
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from veritrain.data.paired_view import ViewOptions
 from veritrain.errors import ConfigError
 from veritrain.models.options import FusionOptions
+from veritrain.record import sha256_of
 from veritrain.tasks.options import AnomalyRecipe
 
 
@@ -51,6 +53,11 @@ def view_options(recipe: AnomalyRecipe) -> ViewOptions:
         rays=recipe.positional != "none" and recipe.fusion != "points_only",
         returns=recipe.max_points if raw else 0,
     )
+
+
+def weights_digest(recipe: AnomalyRecipe) -> str | None:
+    """SHA-256 of the image tower's weight file, which must be the same when a run is resumed; None without one."""
+    return sha256_of(Path(recipe.image_weights)) if recipe.image_weights else None
 
 
 def stages_of(words: Sequence[str]) -> tuple[tuple[int, str], ...]:
