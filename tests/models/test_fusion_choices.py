@@ -168,6 +168,31 @@ def test_places_of_both_sensors_are_told(key, data, batch):
     assert torch.equal(before[2], after[2]) == (key == "cell_places")
 
 
+@pytest.mark.parametrize("name", ["raw", "raw points only", "raw late", "raw voxel", "late", "voxel", "hybrid"])
+def test_a_sweep_without_a_return_stays_finite_forwards_and_backwards(name, data):
+    frame = data.frames[1]
+    empty = replace(frame, points=frame.points[:0], point_labels=frame.point_labels[:0], point_ids=frame.point_ids[:0])
+    made, model = task(**CHOICES[name]), settled(data, **CHOICES[name])
+    for frames in ([empty, data.frames[2]], [empty, empty]):
+        batch = batch_of(FrameSet(frames, data.views))
+        output = model(batch)
+        assert all(torch.isfinite(values).all() for values in output.values())
+        model.zero_grad()
+        sum(values.mean() for values in made.losses(output, batch).values()).backward()
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+        assert len(made.predict({k: v.detach() for k, v in output.items()}, batch)["frame_scores"]) == 2
+
+
+def test_late_fusion_of_an_empty_sweep_is_the_images_own_frame(data):
+    model = settled(data, fusion="late")
+    batch = batch_of(data, [1, 2])
+    batch["view"][0] = 0
+    dense = []
+    model.frame_head[0].register_forward_hook(lambda _m, _g, out: dense.append(out))
+    output = model(batch)
+    assert output["frame"][0] == dense[0][0] and output["frame"][1] != dense[0][1]
+
+
 @pytest.mark.parametrize("chosen", [{"points_tower": "raw"}, {"image_tower": "resnet18"}, {"head": "voxel"}])
 def test_each_sensor_reaches_the_dense_logits_of_the_other(chosen, data, batch):
     model = settled(data, **chosen)

@@ -54,6 +54,18 @@ def test_another_architecture_is_refused_with_its_keys_and_nothing_is_loaded(tmp
     assert same(tower, before)
 
 
+@pytest.mark.parametrize("change", ["missing", "unexpected"])
+def test_one_key_too_few_or_too_many_is_enough(tmp_path, change):
+    tensors = SmallImageEncoder(8).state_dict()
+    if change == "missing":
+        del tensors["blocks.1.first_norm.running_mean"]
+    else:
+        tensors["more"] = torch.zeros(1)
+    save_file(tensors, tmp_path / "one.safetensors")
+    with pytest.raises(CheckpointError, match=f"1 {change}"):
+        load_tower(SmallImageEncoder(8), tmp_path / "one.safetensors")
+
+
 def test_a_resnet_of_another_depth_is_refused(tmp_path):
     save_file(SmallImageEncoder(8).state_dict(), tmp_path / "small.safetensors")
     with pytest.raises(CheckpointError, match=r"missing: conv1\.weight"):

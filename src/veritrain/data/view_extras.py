@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from veritrain.data.geometry import project
 from veritrain.data.paired_view import HEIGHT_SCALE, RANGE_SCALE, ViewOptions, flat_cells, view_tokens
@@ -105,10 +104,14 @@ def collate_extras(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The keys of single returns: padded with zeros to the longest, ``returns_mask`` (B, N) beside them."""
     if LISTED not in samples[0]:
         return {}
-    found: dict[str, Any] = {
-        key: pad_sequence([torch.as_tensor(sample[key]) for sample in samples], batch_first=True) for key in PADDED
-    }
     lengths = torch.tensor([len(sample["returns"]) for sample in samples])
+    found: dict[str, Any] = {}
+    for key in PADDED:
+        rows = [torch.as_tensor(sample[key]) for sample in samples]
+        # One row at least: there are networks to pass it through when every sweep is empty.
+        found[key] = rows[0].new_zeros(len(rows), max(1, int(lengths.max())), *rows[0].shape[1:])
+        for padded, row in zip(found[key], rows, strict=True):
+            padded[: len(row)] = row
     found["returns_mask"] = torch.arange(found["returns"].shape[1]) < lengths[:, None]
     return found | {LISTED: [torch.as_tensor(sample[LISTED]) for sample in samples]}
 

@@ -49,7 +49,7 @@ class Returns:
 def returns_of(batch: Mapping[str, Any], *, training: bool) -> Returns:
     """All returns of a batch; in training only those drawn into the sample, which stand first."""
     pooled = batch["returns_pooled"]
-    most = int(pooled.sum(1).max()) if training else pooled.shape[1]
+    most = max(1, int(pooled.sum(1).max())) if training else pooled.shape[1]
     there = batch["returns_mask"] & (pooled | (not training))
     return Returns(
         batch["returns"][:, :most],
