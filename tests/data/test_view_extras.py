@@ -98,7 +98,7 @@ def test_a_sample_prefers_no_ring():
     """Rings in turns: every fourth point would be one ring alone."""
     points = np.stack([np.cos(np.linspace(-3, 3, 4000)), np.sin(np.linspace(-3, 3, 4000))], 1)
     rings = np.arange(4000) % 4
-    counts = np.bincount(rings[spread_over_azimuth(points, 1000)])
+    counts = np.bincount(rings[spread_over_azimuth(points, 1000)], minlength=4)
     assert counts.min() > 200
 
 
