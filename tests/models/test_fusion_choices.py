@@ -294,6 +294,11 @@ class TestLate:
         same = torch.isclose(model(batch)["point"], single(batch)["point"], atol=1e-6)
         assert same[~seen].all() and not same[seen].any()
 
+    def test_a_token_whose_returns_were_not_drawn_says_nothing(self, data):
+        few = FrameSet(data.frames[:4], replace(data.views, returns=20))
+        output = network(fusion="late", points_tower="raw").train()(batch_of(few))
+        assert output["pixel"].abs().max() < 100 and output["frame"].abs().max() < 100
+
     def test_samples_that_are_dropped_are_not_averaged(self, batch):
         model = network(fusion="late", modality_dropout=1.0)
         image, view = batch["image"].clone().requires_grad_(), batch["view"].clone().requires_grad_()
