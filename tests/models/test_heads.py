@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from veritrain.models.heads import DenseHead, FrameHead, top_mean
+from veritrain.models.heads import DenseHead, FrameHead, MultiscaleHead, top_mean
 
 
 def logits_and_mask(seed: int, *, share: float = 0.5, size=(4, 40)):
@@ -135,3 +136,25 @@ def test_without_any_cell_the_logit_is_0_and_trains_nothing():
     found[[0, 2]].sum().backward()
     for gradient in (logits.grad, head.scale.grad, head.shift.grad):
         assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+def test_multiscale_is_the_mean_of_three_heads_at_first():
+    torch.manual_seed(0)
+    head = MultiscaleHead(3, 4)
+    features = torch.randn(2, 3, 6, 10)
+    maps = []
+    for scale, part in zip((1, 2, 4), head.heads, strict=True):
+        coarse = F.avg_pool2d(features, scale, ceil_mode=True)
+        maps.append(F.interpolate(part(coarse).unsqueeze(1), size=(6, 10), mode="bilinear").squeeze(1))
+    torch.testing.assert_close(head(features), torch.stack(maps).mean(0))
+
+
+def test_multiscale_sees_its_surroundings_where_a_dense_head_does_not():
+    torch.manual_seed(0)
+    features = torch.randn(1, 3, 16, 16, requires_grad=True)
+    reach = {}
+    for head in (DenseHead(3, 8), MultiscaleHead(3, 8)):
+        (gradient,) = torch.autograd.grad(head(features)[0, 8, 8], features)
+        seen = torch.nonzero(gradient[0].abs().sum(0))
+        reach[type(head)] = int((seen.max(0).values - seen.min(0).values).max()) + 1
+    assert reach[DenseHead] == 1 and 4 <= reach[MultiscaleHead] <= 8

@@ -23,7 +23,7 @@ PUBLIC = {
     "labels": {"given", "permuted", "redrawn"},
     "split": {"given", "val=train"},
     "loss": {"bce", "focal", "origin000"},
-    "fusion": {"attention", "concat", "image_only", "points_only"},
+    "fusion": {"attention", "concat", "late", "image_only", "points_only"},
     "controls": {"full", "quick", "none"},
 }
 """Words that other interfaces rely on, with the choices each must offer."""
@@ -95,9 +95,10 @@ def test_the_loop_gets_what_the_recipe_says():
     options = loop_options(recipe)
     assert (options.epochs, options.learning_rate, options.seed) == (3, 0.5, 8)
     assert options.clip_norm is options.max_seconds is options.patience is options.checkpoint_every_steps is None
-    shared = set(fields_of(recipe)) & set(fields_of(options)) - {"clip_norm", "max_seconds", "patience"}
+    shared = set(fields_of(recipe)) & set(fields_of(options)) - {"clip_norm", "max_seconds", "patience", "unfreeze"}
     assert len(shared) > 10
     assert all(getattr(options, name) == getattr(recipe, name) for name in shared)
+    assert loop_options(AnomalyRecipe(data="x", unfreeze=["3:image_encoder"])).unfreeze == ((3, "image_encoder"),)
 
 
 def test_a_waiver_says_what_why_and_until_when():

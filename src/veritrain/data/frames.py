@@ -17,6 +17,7 @@ from veritrain.data.options import Augment, Hold
 from veritrain.data.paired_view import ViewOptions, flat_cells, paired_view, view_labels
 from veritrain.data.point_sample import CLOUD_KEYS, cloud_of, padded_clouds
 from veritrain.data.sample import UNKNOWN, Frame
+from veritrain.data.view_extras import LISTED, OF_POINTS, PADDED, collate_extras, extra_arrays
 
 Labels = Literal["given", "permuted", "redrawn"]
 
@@ -123,7 +124,7 @@ class FrameSet:
         return b"".join(np.asarray(labels[key]).tobytes() for key in LABEL_KEYS)
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Stack; ragged keys become lists, images float32, clouds are padded to the longest (``padded_clouds``)."""
+        """Stack; ragged keys become lists, images float32, clouds and single returns are padded to the longest."""
         return self.unpack(self.pack(samples))
 
     def pack(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -133,9 +134,9 @@ class FrameSet:
             if key in RAGGED
             else torch.from_numpy(np.stack([sample[key] for sample in samples]))
             for key in samples[0]
-            if key not in CLOUD_KEYS
+            if key not in (*CLOUD_KEYS, *PADDED, LISTED)
         }
-        return {**stacked, **(padded_clouds(samples) if "cloud" in samples[0] else {})}
+        return {**stacked, **(padded_clouds(samples) if "cloud" in samples[0] else {}), **collate_extras(samples)}
 
     def unpack(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """A packed batch as the network reads it, on whatever device it is."""
@@ -187,14 +188,15 @@ def _of_cells(arrays: Mapping[str, Any]) -> NDArray[np.int8]:
 
 
 def arrays_of(frame: Frame, views: ViewOptions) -> dict[str, NDArray[np.generic]]:
-    """All arrays of a sample: :func:`paired_view`, and per return its cell (N,) int64, label and id."""
+    """All arrays of a sample: :func:`paired_view`, what ``views`` ask for beside it; per return its cell, label, id."""
     cells = flat_cells(frame.points, views)
     points: dict[str, NDArray[np.generic]] = {
         "point_cells": cells,
         "point_labels": frame.point_labels,
         "point_ids": frame.point_ids,
     }
-    return {**paired_view(frame, views, cells=cells), **points}
+    view = paired_view(frame, views, cells=cells)
+    return {**view, **extra_arrays(frame, views, view), **points}
 
 
 def unit_images(images: Tensor) -> Tensor:
@@ -239,7 +241,11 @@ class ExchangedInput:
     def sample(self, index: int, *, epoch: int, seed: int) -> dict[str, Any]:
         own = self.frames.sample(index, epoch=epoch, seed=seed)
         other = self.frames.sample(self._donor[index], epoch=epoch, seed=seed)
-        return {**own, **{key: other[key] for key in self.keys_of[self.name] if key in other}}
+        mixed = {**own, **{key: other[key] for key in self.keys_of[self.name] if key in other}}
+        if self.name == "points":
+            mixed |= {key: other[key] for key in OF_POINTS if key in other}
+            mixed |= {LISTED: np.full_like(own[LISTED], -1)} if LISTED in own else {}
+        return mixed
 
     def collate(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self.frames.collate(samples)

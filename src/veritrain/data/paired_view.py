@@ -28,6 +28,8 @@ class ViewOptions:
         window: side of the image window around a projected token, odd.
         neighbours: LiDAR tokens kept per image cell, the nearest first.
         most_seen: share of all tokens that may project into the image; the nearest are kept.
+        pixels, rays: also where tokens project and where image cells look (``data.view_extras``).
+        returns: also the returns themselves, at most so many of them to make tokens of; 0 is none.
     """
 
     rows: int = 64
@@ -36,6 +38,9 @@ class ViewOptions:
     window: int = 3
     neighbours: int = 4
     most_seen: float = 0.28
+    pixels: bool = False
+    rays: bool = False
+    returns: int = 0
 
 
 def flipped(frame: Frame) -> Frame:
@@ -76,7 +81,7 @@ def paired_view(
     """
     cells = flat_cells(frame.points, options) if cells is None else cells
     view, labels = _range_view(frame, cells, options)
-    tokens = _tokens(view)
+    tokens = view_tokens(view)
     height, width = frame.image.shape[:2]
     calibration = frame.calibration
     pixels, in_view = project(tokens[:, :3], calibration.intrinsics, calibration.camera_from_lidar, (height, width))
@@ -158,7 +163,7 @@ def _range_view(
     return view.reshape(6, *shape), labels.reshape(shape)
 
 
-def _tokens(view: NDArray[np.float32]) -> NDArray[np.float32]:
+def view_tokens(view: NDArray[np.float32]) -> NDArray[np.float32]:
     """The nearest return of each block: (R/4 A/2, 4) x, y, z in metres, there."""
     channels, rows, columns = view.shape
     tall, wide = TOKEN

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -21,12 +21,12 @@ from veritrain.data.frames import LABEL_KEYS, ExchangedInput
 from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
 from veritrain.experiments.evaluation import further_results, predictions_on_test
+from veritrain.experiments.networks import network_options, stages_of, weights_digest
 from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
 from veritrain.experiments.trivial import TrivialBaselines
 from veritrain.losses.binary import balance_of
 from veritrain.metrics.threshold import best_f1_threshold, confusion
-from veritrain.models.options import FusionOptions
 from veritrain.models.origin_facts import answered_levels
 from veritrain.probes.probe import FinishedRun, hash_of, run_probe
 from veritrain.record import RecordWriter, RunFolder, write_json
@@ -64,19 +64,19 @@ def prepare(recipe: AnomalyRecipe) -> Prepared:
     """Read the data and set the task up; ``pos_weight`` comes once from the training split as this run reads it."""
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    network = network_options(recipe)
     data = open_driving_data(recipe)
     weights = {"frame": recipe.frame_weight, "point": recipe.point_weight, "pixel": recipe.pixel_weight}
     levels = answered_levels(recipe.model, recipe.fusion)
+    weights = {level: weight for level, weight in weights.items() if level in levels}
+    pos_weights = _pos_weights(data, label_keys_of(recipe.model), recipe.most_pos_weight)
+    if network.head == "voxel":
+        weights["voxel"], pos_weights["voxel"] = weights["point"], pos_weights["point"]
     task = AnomalyTask(
-        network=FusionOptions(
-            fusion=recipe.fusion,
-            width=recipe.width,
-            dropout=recipe.dropout,
-            modality_dropout=recipe.modality_dropout,
-        ),
+        network=network,
         loss=recipe.loss,
-        pos_weights=_pos_weights(data, label_keys_of(recipe.model), recipe.most_pos_weight),
-        term_weights={level: weight for level, weight in weights.items() if level in levels},
+        pos_weights=pos_weights,
+        term_weights=weights,
         claims=claims_of(recipe.model),
         model_name=recipe.model,
     )
@@ -118,6 +118,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         keep_checkpoints=recipe.keep_checkpoints,
         max_seconds=recipe.max_seconds or None,
         patience=recipe.patience or None,
+        unfreeze=stages_of(recipe.unfreeze),
     )
 
 
@@ -226,7 +227,11 @@ def _fit(
             "classes": ["normal", "anomalous"],
             "pos_weights": dict(task.pos_weights),
         },
-        recipe={"fingerprint": fingerprint(recipe), "data": digest_of(data.card)},
+        recipe={
+            "fingerprint": fingerprint(recipe),
+            "data": digest_of(data.card),
+            "image_weights": weights_digest(recipe),
+        },
     )
 
 
@@ -381,7 +386,8 @@ def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
     recipe = config.load(AnomalyRecipe, folder.recipe)
     prepared = prepare(recipe)
     demand_same_data(folder, prepared.data)
-    model = prepared.task.model()
+    # The checkpoint holds all weights: the file that the image tower started from may be gone.
+    model = replace(prepared.task, network=replace(prepared.task.network, image_weights="")).model()
     checkpoints.load_weights(checkpoints.best(folder), model)
     return prepared, model
 

@@ -18,6 +18,7 @@ from veritrain.data.options import AnoVoxOptions, Augment, Hold
 from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import FrameKey
 from veritrain.data.splits import PARTS, of_first_groups, split_groups
+from veritrain.experiments.networks import view_options
 from veritrain.models.origin_facts import returns_of
 from veritrain.tasks.baselines import PositionMaps
 from veritrain.tasks.options import AnomalyRecipe
@@ -75,7 +76,7 @@ def open_driving_data(recipe: AnomalyRecipe) -> DrivingData:
         chosen["train"] = of_first_groups(chosen["train"], recipe.train_groups)
     if recipe.split == "val=train":
         chosen["val"] = chosen["train"]
-    views = ViewOptions()
+    views = view_options(recipe)
     augment: dict[str, Augment] = {"train": recipe.augment, "val": "none", "test": "none"}
     hold, told = _hold(source, chosen, views, augment, recipe)
     sets = {

@@ -10,7 +10,7 @@ from torch import nn
 from veritrain.data.loader import EpochLoader
 from veritrain.tasks.task import Dataset, Task
 from veritrain.training.engine import start_engine
-from veritrain.training.optimise import learning_rate_at
+from veritrain.training.optimise import freeze, learning_rate_at
 from veritrain.training.options import LoopOptions
 from veritrain.training.step import Stepper
 
@@ -26,7 +26,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
         NotFinite: a loss or gradient of a step is not finite.
     """
     torch.manual_seed(options.seed)
-    model = task.model().train()
+    model = task.model()
     loader = EpochLoader(train, batch_size=options.batch_size, seed=options.seed)
     options = replace(
         options,
@@ -39,6 +39,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
     step, epoch = 0, 0
     while step < steps:
         epoch += 1
+        freeze(model, options.unfreeze, epoch)
         for number, batch in enumerate(loader.epoch(epoch)):
             rate = learning_rate_at(step, options, loader.batches())
             stepper.make([batch], step=step, batch=number, rate=rate)

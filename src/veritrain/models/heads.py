@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -55,3 +56,31 @@ class FrameHead(nn.Module):
         evidence = (self.scale * strongest + self.shift).masked_fill(~there & seen[:, None], -torch.inf)
         joined = torch.logsumexp(evidence, dim=1)
         return torch.where(seen, joined, torch.zeros_like(joined))
+
+
+class MultiscaleHead(nn.Module):
+    """A logit per cell from three heads: on the map, and on its means over 2 x 2 and 4 x 4 cells.
+
+    The coarse logits are enlarged (bilinear); a 1x1 convolution, at first their mean, merges the three into one
+    logit. No sigmoid stands between.
+    """
+
+    scales = (1, 2, 4)
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(DenseHead(channels, hidden) for _ in self.scales)
+        self.merge = nn.Conv2d(len(self.scales), 1, 1)
+        nn.init.constant_(self.merge.weight, 1 / len(self.scales))
+        nn.init.zeros_(self.merge.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, H, W)."""
+        size = features.shape[-2:]
+        maps = []
+        for scale, head in zip(self.scales, self.heads, strict=True):
+            coarse = features if scale == 1 else F.avg_pool2d(features, scale, ceil_mode=True)
+            logits = head(coarse).unsqueeze(1)
+            maps.append(F.interpolate(logits, size=size, mode="bilinear", align_corners=False))
+        merged: Tensor = self.merge(torch.cat(maps, dim=1)).squeeze(1)
+        return merged

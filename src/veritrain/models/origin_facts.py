@@ -36,7 +36,10 @@ ORIGIN: dict[str, OriginFacts] = {
 }
 """In the order of ``veritrain list models``."""
 
-FUSION_KEYS = ("fusion", "width", "dropout", "modality_dropout")
+FUSION_KEYS = (
+    "fusion", "width", "dropout", "modality_dropout", "image_tower", "points_tower", "max_points", "image_weights",
+    "freeze", "unfreeze", "positional", "alignment", "head",
+)  # fmt: skip
 """Keys of a recipe that only the fusion detector has; the shape of a network of the reports is the report's."""
 
 

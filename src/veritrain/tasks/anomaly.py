@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from veritrain import catalog
 from veritrain.data.sample import UNKNOWN
+from veritrain.data.view_extras import scores_of_returns
 from veritrain.losses.binary import LOSSES, mean_where_labelled
 from veritrain.metrics.ranking import chance_ap, chance_auroc, chance_fpr95, ranking_scores
 from veritrain.models.options import FusionOptions
 from veritrain.models.origin_facts import ORIGIN, answered_levels
+from veritrain.models.voxel_head import voxel_labels
 from veritrain.record import Claim
 from veritrain.tasks.levels import is_scored, labels_at, levels_of, scores_at
 from veritrain.tasks.task import Batch, Predictions, Scores
@@ -78,18 +80,25 @@ class AnomalyTask:
     def losses(self, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Level to (B,) mean loss in nats over the labelled elements of each sample."""
         loss = LOSSES[self.loss]
-        keys, terms = label_keys_of(self.model_name), {}
+        terms: dict[str, Tensor] = {}
         for level in self.term_weights:
             if level in output:
-                labels = batch[keys[level]].to(output[level].dtype)
+                labels = self._labels(batch, level).to(output[level].dtype)
                 per_element = loss(output[level], labels.clamp(min=0), self.pos_weights[level])
                 terms[level] = mean_where_labelled(per_element, labels.reshape(per_element.shape))
         return terms
 
     def term_counts(self, batch: Batch) -> dict[str, Tensor]:
         """Level to (B,) 1 where the sample has a label of that level, else 0."""
-        size, keys = len(batch["index"]), label_keys_of(self.model_name)
-        return {level: (batch[keys[level]] >= 0).reshape(size, -1).any(1) for level in self.term_weights}
+        size = len(batch["index"])
+        return {level: (self._labels(batch, level) >= 0).reshape(size, -1).any(1) for level in self.term_weights}
+
+    def _labels(self, batch: Batch, level: str) -> Tensor:
+        """The labels of one level; of voxels, from the range-view cells in them."""
+        if level == "voxel":
+            return voxel_labels(batch["view"], batch["view_labels"])
+        labels: Tensor = batch[label_keys_of(self.model_name)[level]]
+        return labels
 
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """Scores in [0, 1] beside their labels; points and pixels flat, with ``point_counts`` per frame.
@@ -103,7 +112,7 @@ class AnomalyTask:
             "frame_labels": batch["frame_label"].cpu().numpy().astype(np.int8),
         }
         if "point" in output:
-            predictions |= (_scores_of_cloud if self.model_name in ORIGIN else _scores_of_view)(output["point"], batch)
+            predictions |= (_scores_of_cloud if self.model_name in ORIGIN else _scores_of_view)(output, batch)
         if "pixel" in output:
             predictions["pixel_scores"] = output["pixel"].float().sigmoid().cpu().numpy().astype(np.float16)
             predictions["pixel_labels"] = batch["pixel_labels"].cpu().numpy()
@@ -130,14 +139,19 @@ class AnomalyTask:
         return chance
 
 
-def _scores_of_view(logits: Tensor, batch: Batch) -> dict[str, np.ndarray]:
-    """Every return has the score of its cell; logits (B, R, A)."""
-    grid = logits.float().sigmoid().flatten(1).cpu().numpy()
+def _scores_of_view(output: Mapping[str, Tensor], batch: Batch) -> dict[str, np.ndarray]:
+    """Every return has the score of its cell, or its own where the network gives ``returns``; logits (B, R, A)."""
+    grid = output["point"].float().sigmoid().flatten(1).cpu().numpy()
     cells = [part.cpu().numpy() for part in batch["point_cells"]]
+    scores = [row[at] for row, at in zip(grid, cells, strict=True)]
+    if "returns" in output:
+        own = output["returns"].float().sigmoid().cpu()
+        places = zip(own, batch["returns_at"], scores, strict=True)
+        scores = [scores_of_returns(one, at.cpu(), torch.from_numpy(by)).numpy() for one, at, by in places]
     return {
         "view_scores": grid.reshape(batch["view_labels"].shape),
         "view_labels": batch["view_labels"].cpu().numpy(),
-        "point_scores": np.concatenate([row[at] for row, at in zip(grid, cells, strict=True)]),
+        "point_scores": np.concatenate(scores),
         "point_labels": np.concatenate([part.cpu().numpy() for part in batch["point_labels"]]).astype(np.int8),
         "point_ids": np.concatenate([part.cpu().numpy() for part in batch["point_ids"]]).astype(np.int32),
         "point_counts": np.array([len(at) for at in cells]),
@@ -145,12 +159,12 @@ def _scores_of_view(logits: Tensor, batch: Batch) -> dict[str, np.ndarray]:
     }
 
 
-def _scores_of_cloud(logits: Tensor, batch: Batch) -> dict[str, np.ndarray]:
+def _scores_of_cloud(output: Mapping[str, Tensor], batch: Batch) -> dict[str, np.ndarray]:
     """The returns of the cloud alone have scores; a cell of the view has the highest of its own; logits (B, P)."""
     shape = tuple(batch["view_labels"].shape)
     view_scores = np.zeros((shape[0], shape[1] * shape[2]), np.float32)
     view_labels = np.full(view_scores.shape, UNKNOWN, np.int8)
-    scores = logits.float().sigmoid().cpu().numpy()
+    scores = output["point"].float().sigmoid().cpu().numpy()
     index, labels = batch["cloud_index"].cpu().numpy(), batch[CLOUD_LABELS].cpu().numpy()
     parts: dict[str, list[np.ndarray]] = {key: [] for key in ("scores", "labels", "ids", "cells", "rows")}
     for k, (rows, own) in enumerate(zip(index, index >= 0, strict=True)):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from veritrain import catalog
 from veritrain.data.options import Augment
 from veritrain.errors import ConfigError, did_you_mean
-from veritrain.models.options import Fusion
+from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional
 from veritrain.models.origin_facts import ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
@@ -39,7 +39,16 @@ class AnomalyRecipe:
             learning curves: validation and test stay the same.
         loss: bce, focal, or origin000 (the label-free loss of report 000, spoilt on purpose).
         model: fusion, or a network of the reports (`veritrain list models`).
-        fusion: attention, concat, image_only or points_only.
+        fusion: attention, concat, late, image_only or points_only.
+        image_tower: small, resnet18 or resnet50.
+        points_tower: range_view, or raw (every return has features and a score of its own).
+        max_points: returns of a frame that raw makes its features of; all are scored.
+        image_weights: a local .safetensors file for the image tower; empty starts from scratch.
+        freeze: none, image, points or both: towers that never change, batch statistics included.
+        unfreeze: such as 3:image_encoder.layer4: what stays frozen until that epoch.
+        positional: none, sincos, learned or hybrid: what tells tokens where they are.
+        alignment: nearest, bilinear or network: how LiDAR tokens read the image.
+        head: mlp, multiscale or voxel (its loss has the weight of the point term).
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
         accumulate: batches per optimiser step.
@@ -94,6 +103,15 @@ class AnomalyRecipe:
     loss: Literal["bce", "focal", "origin000"] = "bce"
     model: str = "fusion"
     fusion: Fusion = "attention"
+    image_tower: ImageTower = "small"
+    points_tower: PointsTower = "range_view"
+    max_points: int = 16384
+    image_weights: str = ""
+    freeze: Freeze = "none"
+    unfreeze: list[str] = field(default_factory=list)
+    positional: Positional = "none"
+    alignment: Alignment = "nearest"
+    head: Head = "mlp"
     epochs: int = 20
     batch_size: int = 8
     accumulate: int = 1
@@ -156,7 +174,7 @@ class AnomalyRecipe:
 
     def _refuse_idle_keys(self) -> None:
         """A key that changes nothing for this network must keep its default."""
-        defaults = {entry.name: entry.default for entry in fields(self)}
+        defaults = {entry.name: _default_of(entry) for entry in fields(self)}
         idle = [key for key in idle_keys(self.model) if getattr(self, key) != defaults[key]]
         if idle:
             raise ConfigError(
@@ -165,6 +183,10 @@ class AnomalyRecipe:
                 found=", ".join(f"{key} = {getattr(self, key)}" for key in idle),
                 fix="leave them out, or choose another model",
             )
+
+
+def _default_of(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 QUICK: dict[str, dict[str, Any]] = {"anomaly": {"epochs": 8, "control_steps": 270, "max_seconds": 42.0}}

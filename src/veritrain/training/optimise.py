@@ -62,7 +62,6 @@ def freeze(model: nn.Module, unfreeze: Sequence[tuple[int, str]], epoch: int) ->
     Raises:
         ConfigError: a prefix names no parameter.
     """
-    model.train()
     for _, prefix in unfreeze:
         _check_prefix(model, prefix)
     frozen = tuple(prefix for since, prefix in unfreeze if epoch < since)
@@ -70,10 +69,23 @@ def freeze(model: nn.Module, unfreeze: Sequence[tuple[int, str]], epoch: int) ->
     for name, parameter in model.named_parameters():
         if name.startswith(staged):
             parameter.requires_grad_(not name.startswith(frozen))
+    # After the gradients: a network with frozen towers of its own goes by them (models.fusion).
+    model.train()
     if frozen:
         for name, module in model.named_modules():
             if (name + ".").startswith(tuple(prefix.rstrip(".") + "." for prefix in frozen)):
                 module.train(False)
+
+
+def will_train(model: nn.Module, unfreeze: Sequence[tuple[int, str]]) -> None:
+    """Let everything that ``unfreeze`` names take gradients now.
+
+    DDP leaves out of its exchange what takes none when it is set up; :func:`freeze` then goes by the epoch.
+    """
+    staged = tuple(prefix for _, prefix in unfreeze)
+    for name, parameter in model.named_parameters():
+        if name.startswith(staged):
+            parameter.requires_grad_(True)
 
 
 def _check_prefix(model: nn.Module, prefix: str) -> None:

@@ -15,7 +15,7 @@ from veritrain.tasks.task import Batch, Task
 from veritrain.training.average import WeightAverage
 from veritrain.training.compiling import compiled, compiler_explained
 from veritrain.training.layout import channels_last, lay_out
-from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm
+from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm, will_train
 from veritrain.training.options import LoopOptions
 from veritrain.training.scaling import LossScale
 from veritrain.training.seeding import seed_step
@@ -68,6 +68,7 @@ class Stepper:
         self._fabric, self._task, self._model, self._options = fabric, task, model, options
         self._unpack = unpack
         self._world = fabric.world_size
+        will_train(model, options.unfreeze)
         if options.channels_last:
             lay_out(model, torch.channels_last)
         self._module = fabric.setup_module(compiled(model, options))

@@ -1,0 +1,94 @@
+"""Weights of an image tower from a local file; nothing in the file is ever executed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from veritrain.errors import CheckpointError, ConfigError
+
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""A zip archive, as torch.save writes it, and bare pickles."""
+OUR_PREFIX = "image_encoder."
+CLASSIFIER = ("fc.weight", "fc.bias")
+"""torchvision's ImageNet classifier: in its files, not in our towers."""
+COUNTER = "num_batches_tracked"
+"""Older torchvision files lack it, and nothing reads it where batch normalisation has a momentum."""
+MOST_NAMED = 12
+
+
+def load_tower(tower: nn.Module, path: str | Path) -> None:
+    """Give an image tower the weights of a safetensors file, all of them or none.
+
+    The file is torchvision's state dict of the same network (its classifier is left out) or a checkpoint of ours
+    (``model.safetensors``), of which the image tower is taken.
+
+    Raises:
+        ConfigError: no such file, or a pickle.
+        CheckpointError: no safetensors file, or of another architecture; the keys at fault are named.
+    """
+    path = Path(path)
+    tensors = _read(path)
+    if any(name.startswith(OUR_PREFIX) for name in tensors):
+        tensors = {name[len(OUR_PREFIX) :]: value for name, value in tensors.items() if name.startswith(OUR_PREFIX)}
+    tensors = {name: value for name, value in tensors.items() if name not in CLASSIFIER}
+    own = tower.state_dict()
+    missing = [name for name in own if name not in tensors and not name.endswith(COUNTER)]
+    unexpected = [name for name in tensors if name not in own]
+    shapes = [
+        f"{name} ({_shape(own[name])} here, {_shape(tensors[name])} there)"
+        for name in own
+        if name in tensors and own[name].shape != tensors[name].shape
+    ]
+    if missing or unexpected or shapes:
+        parts = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+        raise CheckpointError(
+            "the weight file is of another architecture",
+            expected=f"the {len(own)} tensors of this {type(tower).__name__}",
+            found="; ".join(f"{len(names)} {word}: {_named(names)}" for word, names in parts.items() if names),
+            fix="choose the image_tower that the file was made with, or another file",
+            file=path,
+        )
+    tower.load_state_dict(tensors, strict=False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ConfigError(
+            "image_weights: no such file",
+            expected="a local .safetensors file",
+            found="nothing",
+            fix="give the path of the file; nothing is downloaded",
+            file=path,
+        )
+    with path.open("rb") as file:
+        head = file.read(4)
+    if path.suffix.lower() in PICKLED or head.startswith(PICKLE_HEADS):
+        raise ConfigError(
+            "image_weights: a pickle is not read, because reading one can run what is written in it",
+            expected="a .safetensors file",
+            found=path.name,
+            fix="convert it once, where you trust it: safetensors.torch.save_file("
+            "torch.load('weights.pth', weights_only=True), 'weights.safetensors')",
+            file=path,
+        )
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            "the weights cannot be read", expected="a .safetensors file", found=str(error), file=path
+        ) from error
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
