@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from veritrain.worlds.options import DrivingOptions
-from veritrain.worlds.pairs import add_odd_pair
 from veritrain.worlds.plan import ANOMALY, ScenarioPlan, stream
 from veritrain.worlds.scene import BoxBuilder, Pattern
 from veritrain.worlds.street import PAINTS, Colour, add_car
@@ -103,8 +102,6 @@ SHAPES: dict[str, tuple[tuple[int, Callable[[np.random.Generator], list[Part]]],
 
 def add_oddity(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> tuple[int, int]:
     """The static anomaly of ``plan`` at its spot; returns (instance, AnoVox id)."""
-    if options.anomalies == "pairs":
-        return add_odd_pair(builder, plan, options)
     random = stream(options, plan.index, ANOMALY)
     if plan.visibility == "camera":
         return _add_painting(builder, random, plan, options.variant)

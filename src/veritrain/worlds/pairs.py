@@ -1,9 +1,9 @@
 """Pairs: things that look like one ordinary object and measure like another, odd only for both sensors together.
 
-In a world of pairs (``anomalies="pairs"``) things stand at four slots of every scenario and in every frame, and there
-are no other cars or boards but the one ahead. A thing looks (to the camera) like a parked car or a board, and measures
-(to the LiDAR) like a parked car or a board, each half of the time whether it is odd or not. It is odd where the two
-disagree: exclusive or. The slot of the odd one is drawn evenly. So with ``pair_cue`` 0 neither the place nor one
+In a world of pairs (``anomalies="pairs"``) things stand at four slots of every scenario, other ones in every frame, and
+there are no other cars or boards but the one ahead. A thing looks (to the camera) like a parked car or a board, and
+measures (to the LiDAR) like a parked car or a board, each half of the time whether it is odd or not. It is odd where the
+two disagree: exclusive or. The slot of the odd one is drawn evenly. So with ``pair_cue`` 0 neither the place nor one
 sensor alone tells an odd thing from an ordinary one; with 1 each sensor sees an oddity by itself.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from veritrain.worlds.options import DrivingOptions
-from veritrain.worlds.plan import ANOMALY, RESIDENT, ScenarioPlan, odd_slot, slots_of, stream
+from veritrain.worlds.plan import RESIDENT, ScenarioPlan, odd_slot, slots_of, stream
 from veritrain.worlds.scene import BoxBuilder, Pattern
 from veritrain.worlds.street import PAINTS, PICTURES, Colour, add_car
 
@@ -66,28 +66,26 @@ class Looks:
         )
 
 
-def add_odd_pair(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> tuple[int, int]:
-    """A thing whose two sensors disagree, at its slot; returns (instance, AnoVox id)."""
-    random = stream(options, plan.index, ANOMALY, 1)
-    looks, feels = (CAR, BOARD) if random.uniform() < 0.5 else (BOARD, CAR)
-    instance = builder.new_object()
-    for form, camera in ((looks, True), (feels, False)):
-        cue = options.pair_cue
-        _stand(
-            builder, Looks.drawn(random), form, plan.spot, ODD_ID, instance, camera=camera, lidar=not camera, cue=cue
-        )
-    return instance, ODD_ID
+def add_things(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions, *, with_odd: bool) -> int:
+    """What stands at the four slots, drawn anew for every frame; returns the instance of the odd thing, -1 if none.
 
-
-def add_residents(builder: BoxBuilder, plan: ScenarioPlan, options: DrivingOptions) -> int:
-    """An ordinary thing at every slot; returns the instance of the one whose place an odd thing takes."""
-    random = stream(options, plan.index, RESIDENT, 1)
-    instances = []
-    for place in slots_of(options, plan.index):
-        form = CAR if random.uniform() < 0.5 else BOARD
-        instances.append(builder.new_object())
-        _stand(builder, Looks.drawn(random), form, place, IDS[form], instances[-1], camera=True, lidar=True, cue=0.0)
-    return instances[odd_slot(options, plan.index)]
+    A scenario of pairs is a place that is looked at again and again, hours apart: so every frame shows other things,
+    and there are as many different ones as frames.
+    """
+    odd = builder.new_object() if with_odd and plan.kind == "static" else -1
+    ordinary = [builder.new_object() for _ in slots_of(options, plan.index)]
+    chosen = odd_slot(options, plan.index)
+    for frame in range(options.frames):
+        random = stream(options, plan.index, RESIDENT, 1 + frame)
+        for slot, place in enumerate(slots_of(options, plan.index)):
+            form, own, other = (CAR, BOARD)[int(random.integers(2))], Looks.drawn(random), Looks.drawn(random)
+            if odd >= 0 and slot == chosen and plan.is_alive(frame):
+                measured, cue = CAR if form == BOARD else BOARD, options.pair_cue
+                _stand(builder, own, form, place, ODD_ID, odd, frame, camera=True, lidar=False, cue=cue)
+                _stand(builder, other, measured, place, ODD_ID, odd, frame, camera=False, lidar=True, cue=cue)
+            else:
+                _stand(builder, own, form, place, IDS[form], ordinary[slot], frame, camera=True, lidar=True, cue=0.0)
+    return odd
 
 
 def _stand(
@@ -97,6 +95,7 @@ def _stand(
     place: tuple[float, float],
     semantic: int,
     instance: int,
+    frame: int,
     *,
     camera: bool,
     lidar: bool,
@@ -119,6 +118,7 @@ def _stand(
             lidar=lidar,
             instance=instance,
             lift=lift,
+            frame=frame,
         )
         return
     builder.add(
@@ -133,6 +133,7 @@ def _stand(
         instance=instance,
         camera=camera,
         lidar=lidar,
+        frame=frame,
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from veritrain.worlds.oddities import add_oddity
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.paint import paint, semantic_ids, with_grain
-from veritrain.worlds.pairs import add_residents
+from veritrain.worlds.pairs import add_things
 from veritrain.worlds.plan import NOISE, ScenarioPlan, stream
 from veritrain.worlds.raycast import Hits, RayGrid, camera_grid, cast, lidar_grid
 from veritrain.worlds.scene import BoxBuilder, Boxes
@@ -33,14 +33,12 @@ class Scene:
         plan: what was drawn for it.
         boxes: all boxes in world metres at frame 0, anomaly included.
         oddity: instance of the static anomaly, -1 if there is none.
-        resident: instance of the ordinary thing at the anomaly's place while that is not there, -1 if there is none.
         lead: instance of the car ahead.
     """
 
     plan: ScenarioPlan
     boxes: Boxes
     oddity: int
-    resident: int
     lead: int
 
 
@@ -71,12 +69,12 @@ def build_scene(plan: ScenarioPlan, options: DrivingOptions, *, with_anomaly: bo
     """The scenario's boxes; ``with_anomaly=False`` leaves a static anomaly out and nothing else."""
     builder = BoxBuilder.empty()
     lead = add_street(builder, plan, options)
-    oddity, resident = -1, -1
-    if plan.kind == "static" and with_anomaly:
-        oddity, _ = add_oddity(builder, plan, options)
+    oddity = -1
     if options.anomalies == "pairs":
-        resident = add_residents(builder, plan, options)
-    return Scene(plan=plan, boxes=builder.build(), oddity=oddity, resident=resident, lead=lead)
+        oddity = add_things(builder, plan, options, with_odd=with_anomaly)
+    elif plan.kind == "static" and with_anomaly:
+        oddity, _ = add_oddity(builder, plan, options)
+    return Scene(plan=plan, boxes=builder.build(), oddity=oddity, lead=lead)
 
 
 def render(scene: Scene, options: DrivingOptions, frame: int) -> Moment:
@@ -100,9 +98,9 @@ def render(scene: Scene, options: DrivingOptions, frame: int) -> Moment:
 
 def _boxes_now(scene: Scene, frame: int, ego: NDArray[np.float64]) -> Boxes:
     plan, boxes = scene.plan, scene.boxes.at(frame, ego)
+    boxes = boxes.where((boxes.frame < 0) | (boxes.frame == frame))
     if not plan.is_alive(frame):
         return boxes.where(boxes.instance != scene.oddity)
-    boxes = boxes.where((boxes.instance != scene.resident) | (scene.oddity < 0))
     if plan.kind != "sudden_braking":
         return boxes
     lead = boxes.instance == scene.lead

@@ -43,6 +43,7 @@ class Boxes:
         light: (B,) float64 in [0, 1], how bright rear lights shine.
         camera: (B,) bool, the camera sees it.
         lidar: (B,) bool, the LiDAR sees it.
+        frame: (B,) int64, the one frame in which it is there; -1 is every frame.
     """
 
     centre: NDArray[np.float64]
@@ -58,6 +59,7 @@ class Boxes:
     light: NDArray[np.float64]
     camera: NDArray[np.bool_]
     lidar: NDArray[np.bool_]
+    frame: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.yaw)
@@ -103,6 +105,7 @@ class BoxBuilder:
         light: float = 0.0,
         camera: bool = True,
         lidar: bool = True,
+        frame: int = -1,
     ) -> None:
         """One box; ``centre`` z counts from the ground, everything else as in :class:`Boxes`."""
         self.rows.append(
@@ -120,6 +123,7 @@ class BoxBuilder:
                 "light": light,
                 "camera": camera,
                 "lidar": lidar,
+                "frame": frame,
             }
         )
 
@@ -146,4 +150,5 @@ _COLUMNS: dict[str, tuple[type, int]] = {
     "light": (np.float64, 0),
     "camera": (np.bool_, 0),
     "lidar": (np.bool_, 0),
+    "frame": (np.int64, 0),
 }

@@ -83,17 +83,18 @@ def add_car(
     size: tuple[float, float, float] = (4.2, 1.8, 1.45),
     instance: int | None = None,
     lift: float = 0.0,
+    frame: int = -1,
 ) -> int:
     """A car whose middle is at (x, y): a painted body with lights and a dark cabin; returns its instance.
 
-    ``lift`` is in metres above the ground; ``instance`` None takes a new number.
+    ``lift`` is in metres above the ground; ``instance`` None takes a new number; ``frame`` -1 is there in every frame.
     """
     instance = builder.new_object() if instance is None else instance
     length, width, height = size
     moves = (velocity, 0.0, 0.0)
     turned = np.cos(yaw), np.sin(yaw)
     common: dict[str, Any] = {"semantic": semantic, "yaw": yaw, "velocity": moves, "instance": instance}
-    seen: dict[str, Any] = {"camera": camera, "lidar": lidar}
+    seen: dict[str, Any] = {"camera": camera, "lidar": lidar, "frame": frame}
     builder.add(
         centre=(x, y, lift + 0.22 + 0.3 * height),
         half=(length / 2, width / 2, 0.3 * height),
