@@ -315,7 +315,7 @@ def test_what_cannot_be_read_exits_2_and_hides_nothing(tmp_path, capsys):
     found = json.loads(done.stdout)
     assert done.returncode == 2 and [one["verdict"] for one in found] == [None, None, "refuted"]
     assert [Path(one["path"]).name for one in found] == ["empty.csv", "run", "refuted.csv"]
-    assert [one["error"]["type"] for one in found[:2]] == ["ArtefactError", "RecordError"]
+    assert [one["error"]["type"] for one in found[:2]] == ["ArtefactError", "OtherVersionError"]
     assert all(one["error"]["message"] in done.stderr and one["error"]["fix"] for one in found[:2])
 
 

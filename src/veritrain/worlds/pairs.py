@@ -2,9 +2,9 @@
 
 In a world of pairs (``anomalies="pairs"``) things stand at four slots of every scenario, other ones in every frame, and
 there are no other cars or boards but the one ahead. A thing looks (to the camera) like a parked car or a board, and
-measures (to the LiDAR) like a parked car or a board, each half of the time whether it is odd or not. It is odd where the
-two disagree: exclusive or. The slot of the odd one is drawn evenly. So with ``pair_cue`` 0 neither the place nor one
-sensor alone tells an odd thing from an ordinary one; with 1 each sensor sees an oddity by itself.
+measures (to the LiDAR) like a parked car or a board, each half of the time whether it is odd or not. It is odd where
+the two disagree: exclusive or. The slot of the odd one is drawn evenly. So with ``pair_cue`` 0 neither the place nor
+one sensor alone tells an odd thing from an ordinary one; with 1 each sensor sees an oddity by itself.
 """
 
 from __future__ import annotations
