@@ -3,7 +3,7 @@
 Made data: worlds of pairs (``--anomalies pairs``), seed 23, never used while anything was tuned. Three stages, each
 resumable (a run whose results exist is not made again):
 
-1. ``curve``: attention fusion on pure pairs (cue 0) with 30, 60 and 120 training groups: does the object-point AUROC
+1. ``curve``: attention fusion on pure pairs (cue 0) with 45, 90 and 180 training groups: does the object-point AUROC
    reach 0.8?
 2. ``ease``: attention fusion and both single sensors on pairs with a cue for each sensor alone: where does it start?
 3. ``compare``: five ways of fusion, paired by seed. One primary claim, named before any run: attention fusion beats the
@@ -31,12 +31,16 @@ from veritrain.statistics.comparison import compare_paired
 from veritrain.statistics.power import seeds_needed, sign_flip_power
 
 ROOT = Path(__file__).resolve().parent.parent
-WORLD = {"scenarios": "240", "frames": "12", "size": "96x144", "seed": "23", "anomalies": "pairs"}
-TRAIN_GROUPS = 120
+WORLD = {"scenarios": "360", "frames": "8", "size": "96x144", "seed": "23", "anomalies": "pairs"}
+TRAIN_GROUPS = 180
 """Half of the scenarios."""
 BATCH = 8
 STEPS = 3000
 """Optimiser steps of every run, whatever the number of training groups."""
+SETTINGS = ("--learning_rate", "0.002", "--modality_dropout", "0")
+"""Chosen on the world of seed 11. Samples whose sensors do not meet (modality dropout) say nothing about pairs."""
+VALIDATIONS = 8
+"""About so many in a run."""
 REACHED = 0.8
 SINGLE = ("image_only", "points_only")
 FUSIONS = ("attention", "concat", "late", *SINGLE)
@@ -58,7 +62,7 @@ class Job:
 
 def jobs_of(stage: str, cue: float, seeds: int) -> list[Job]:
     if stage == "curve":
-        return [Job("attention", 0.0, groups, seed) for groups in (30, 60, TRAIN_GROUPS) for seed in range(2)]
+        return [Job("attention", 0.0, groups, seed) for groups in (TRAIN_GROUPS, 90, 45) for seed in range(2)]
     if stage == "ease":
         cues = (0.0, 0.1, 0.2, 0.4)
         return [Job(fusion, one, TRAIN_GROUPS, 0) for one in cues for fusion in ("attention", *SINGLE)]
@@ -111,7 +115,8 @@ def run(runs: Path, job: Job) -> dict[str, Any]:
         epochs = -(-STEPS // (job.groups * int(WORLD["frames"]) // BATCH))
         command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--run", str(folder)]
         command += ["--data", str(make_world(runs, job.cue)), "--fusion", job.fusion, "--seed", str(job.seed)]
-        command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none"]
+        command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none", *SETTINGS]
+        command += ["--validate_every", str(max(1, epochs // VALIDATIONS)), "--memory_mb", "6000"]
         if (folder / "checkpoints").exists():
             command.append("--resume")
         done = subprocess.run([*command, "--threads", "1"], capture_output=True, text=True, check=False)

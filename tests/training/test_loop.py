@@ -295,6 +295,18 @@ def test_an_error_in_validation_loses_no_training(folder):
 # ---- ends
 
 
+def test_epochs_between_validations_are_trained_saved_and_not_scored(tmp_path):
+    folder = RunFolder(tmp_path / "a")
+    done = fit_toy(folder, epochs=7, validate_every=3, validate=scripted(0.5, 0.9, 0.7))
+    run = read_run(folder.path)
+    scored = [line["epoch"] for line in run.of("metric") if line["split"] == "val"]
+    assert scored == [3, 6, 7] and (done.summary.best_epoch, done.summary.best_value) == (6, 0.9)
+    losses = [line["epoch"] for line in run.of("metric") if line["split"] == "train" and line["name"] == "loss"]
+    assert losses == [1, 2, 3, 4, 5, 6, 7] and len(run.of("checkpoint")) == 7
+    every = fit_toy(RunFolder(tmp_path / "b"), epochs=7)
+    assert weights_hash(every.model) == weights_hash(done.model), "what is not scored is trained all the same"
+
+
 def test_patience_and_the_time_budget_stop_with_their_reason(tmp_path):
     done = fit_toy(RunFolder(tmp_path / "a"), epochs=9, patience=2, validate=scripted(0.5, 0.9, 0.8, 0.7, 0.95))
     assert (done.summary.stop_reason, done.summary.epochs_done, done.summary.best_epoch) == ("patience", 4, 2)

@@ -117,6 +117,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         checkpoint_every_steps=recipe.checkpoint_every or None,
         keep_checkpoints=recipe.keep_checkpoints,
         max_seconds=recipe.max_seconds or None,
+        validate_every=recipe.validate_every,
         patience=recipe.patience or None,
         unfreeze=stages_of(recipe.unfreeze),
     )

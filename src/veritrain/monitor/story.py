@@ -152,8 +152,8 @@ class Story:
             self.steps_per_epoch = step // epoch
 
     def _on_checkpoint(self, line: Mapping[str, Any]) -> None:
-        if self.phase == "validating" and self._validating_since is None:
-            self.phase = "training"
+        if self.phase == "validating":  # scored, or an epoch that is not scored
+            self.phase, self._validating_since = "training", None
 
     def _on_throughput(self, line: Mapping[str, Any]) -> None:
         self.throughput = line

@@ -211,6 +211,7 @@ def _left(story: Story, recipe: Mapping[str, Any], each: float | None, silence: 
         return None, "too few steps so far", "steps"
     each_validation = statistics.fmean(story.validations[-3:]) if story.validations else 0.0
     ahead = 0 if not epochs or story.epoch is None else max(0, epochs - story.epoch) + (story.phase != "validating")
+    ahead = -(-ahead // (_whole(recipe.get("validate_every")) or 1))
     left = max(0.0, (total - story.step) * each + ahead * each_validation - silence)
     budget = recipe.get("max_seconds")
     if isinstance(budget, int | float) and budget > 0 and (elapsed := story.segment_seconds()) is not None:

@@ -78,7 +78,8 @@ class AnomalyRecipe:
             memory where memory_mb suffices. The results are the same.
         memory_mb: megabytes that hold auto may take for frames and their arrays, all splits and workers together.
         max_seconds: stop training after this long; 0 is off.
-        patience: stop after this many epochs without a better validation score; 0 is off.
+        validate_every: epochs between validations; the last epoch is always scored.
+        patience: stop after this many scored epochs without a better validation score; 0 is off.
         checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.
         keep_checkpoints: how many are kept, at least 2.
         controls: full (19 permuted retrainings), quick (all that SHOWN needs) or none.
@@ -139,6 +140,7 @@ class AnomalyRecipe:
     hold: Literal["auto", "memory", "disk"] = "auto"
     memory_mb: int = 4000
     max_seconds: float = 0.0
+    validate_every: int = 1
     patience: int = 0
     checkpoint_every: int = 0
     keep_checkpoints: int = 2

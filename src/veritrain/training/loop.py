@@ -198,20 +198,29 @@ class Loop:
         self.journal.step(place, numbers, rate=rate, with_norm=place.step % options.grad_every_steps == 0)
 
     def _score_epoch(self, started: float) -> None:
-        """Validate, select, save. An epoch cut short by the time budget is scored and stays unfinished."""
+        """Validate, select, save. An epoch cut short by the time budget is scored and stays unfinished.
+
+        With ``validate_every`` above 1 only every so many epochs are scored, and whatever training ends with.
+        """
         place = self.place
         whole = place.batch >= self.loader.batches()
         if whole:
             rate = learning_rate_at(max(place.step - 1, 0), self.options, self.steps_per_epoch)
             self.journal.epoch(place, rate=rate)
-        scores = self._scores()
-        improved = self._select(scores)
-        line = self._epoch_line(scores, improved, time.monotonic() - started)
+        score = None
+        if not whole or self._is_scored():
+            scores = self._scores()
+            score = self._told(scores, improved=self._select(scores))
+        line = self._epoch_line(score, time.monotonic() - started)
         if whole:
             place.next_epoch()
         self.keeper.save(self.place)
         self.journal.log(line)
         self.journal.progress.epoch(line)
+
+    def _is_scored(self) -> bool:
+        epoch, options = self.place.epoch, self.options
+        return epoch % options.validate_every == 0 or epoch == options.epochs or self._time_is_up()
 
     def _reason_to_stop(self) -> str | None:
         place, options = self.place, self.options
@@ -304,15 +313,19 @@ class Loop:
             place.best_value, place.best_epoch, place.best_step = value, place.epoch, place.step
         return better
 
-    def _epoch_line(self, scores: Mapping[str, float | None], improved: bool, seconds: float) -> str:
-        place, value = self.place, scores[self.select[0]]
-        loss = f"{place.loss_sum / place.loss_samples:.4g}" if place.loss_samples else "-"
+    def _told(self, scores: Mapping[str, float | None], *, improved: bool) -> str:
+        value = scores[self.select[0]]
         score = "undefined" if value is None else f"{value:.4g}" + (" (best so far)" if improved else "")
+        return f"val {self.select[0]} {score}  "
+
+    def _epoch_line(self, score: str | None, seconds: float) -> str:
+        place = self.place
+        loss = f"{place.loss_sum / place.loss_samples:.4g}" if place.loss_samples else "-"
         rate = self.trained_samples / self.trained_seconds if self.trained_seconds else 0.0
         left = clock(seconds * (self.options.epochs - place.epoch))
         return (
             f"epoch {place.epoch}/{self.options.epochs}  step {place.step}  loss {loss}  "
-            f"val {self.select[0]} {score}  {clock(seconds)}  {rate:.4g} samples/s  ETA {left}"
+            f"{score or ''}{clock(seconds)}  {rate:.4g} samples/s  ETA {left}"
         )
 
 

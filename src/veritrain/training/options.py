@@ -63,6 +63,7 @@ class LoopOptions:
         keep_checkpoints: newest checkpoints kept besides the best, at least 2.
         max_seconds: budget of training time over all segments of the run. What is computed then depends on the
             machine's speed, so leave it None where resume must be bitwise equal.
+        validate_every: score, select and compare with the best after every so many epochs, and after the last.
         patience: stop after so many scored epochs without a better one; None never does.
         unfreeze: (epoch, prefix) pairs: parameters whose name starts with the prefix train from that epoch on.
         grad_every_steps: record the total gradient norm this often.
@@ -96,6 +97,7 @@ class LoopOptions:
     checkpoint_every_steps: int | None = None
     keep_checkpoints: int = 2
     max_seconds: float | None = None
+    validate_every: int = 1
     patience: int | None = None
     unfreeze: tuple[tuple[int, str], ...] = ()
     grad_every_steps: int = 10
@@ -135,6 +137,7 @@ _AT_LEAST: dict[str, float] = {
     "seed": 0,
     "checkpoint_every_steps": 1,
     "keep_checkpoints": 2,
+    "validate_every": 1,
     "patience": 1,
     "grad_every_steps": 1,
 }
