@@ -12,7 +12,7 @@ BASE_LIMIT_MB := 400
 COMPILE = pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo test check bench results corpus faults docs lock base-check clean
+.PHONY: help setup demo test check bench results pairs ablations corpus faults docs lock base-check clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -61,6 +61,12 @@ bench: setup ## speed, as ratios measured side by side
 
 results: setup ## every number of the documents, computed again
 	$(BIN)/python scripts/results.py
+
+pairs: setup ## the study of pairs: hours, goes on where it stopped
+	$(BIN)/python scripts/pair_study.py
+
+ablations: setup ## positional encodings, alignments, towers, heads: an hour, goes on where it stopped
+	$(BIN)/python scripts/ablations.py
 
 corpus: setup ## audit other people's training artefacts
 	$(BIN)/python scripts/corpus.py

@@ -1,0 +1,119 @@
+"""``make ablations``: positional encodings, alignments, towers and heads of the fusion detector, one key at a time.
+
+Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: a few seeds, no claim.
+Every run has the same 432 optimiser steps, no time budget and no controls; a run whose results exist is not made again.
+Writes results/ablations.json after every run and prints the table of docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+WORLD = {"scenarios": "72", "frames": "12", "size": "96x144", "seed": "23"}
+EPOCHS = "8"
+VARIANTS: dict[str, list[str]] = {
+    "default (none, nearest)": [],
+    "positional sincos": ["--positional", "sincos"],
+    "positional learned": ["--positional", "learned"],
+    "positional hybrid": ["--positional", "hybrid"],
+    "alignment bilinear": ["--alignment", "bilinear"],
+    "alignment network": ["--alignment", "network"],
+    "fusion concat": ["--fusion", "concat"],
+    "fusion late": ["--fusion", "late"],
+    "fusion image_only": ["--fusion", "image_only"],
+    "fusion points_only": ["--fusion", "points_only"],
+    "head multiscale": ["--head", "multiscale"],
+    "head voxel": ["--head", "voxel"],
+    "points_tower raw": ["--points_tower", "raw"],
+    "augment full": ["--augment", "full"],
+}
+METRICS = ("frame_auroc", "point_ap", "object_point_auroc", "pixel_ap")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablations")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT")
+    given = parser.parse_args()
+    data = make_world(given.runs)
+    jobs = [(given.runs, data, name, seed) for seed in range(given.seeds) for name in given.only]
+    rows: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for row in pool.map(lambda job: run(*job), jobs):
+            rows.append(row)
+            write(rows)
+            told = "  ".join(f"{key} {'-' if row[key] is None else format(row[key], '.3f')}" for key in METRICS)
+            print(f"{row['variant']:<26} seed {row['seed']}  {told}", flush=True)
+    print("\n" + table(rows))
+    return 0
+
+
+def make_world(runs: Path) -> Path:
+    data = runs / "world" / "data"
+    if not (data / "veritrain_world.json").is_file():
+        options = [word for key, value in WORLD.items() for word in (f"--{key}", value)]
+        subprocess.run([sys.executable, "-m", "veritrain", "data", "make", "driving", str(data), *options], check=True)
+    return data
+
+
+def run(runs: Path, data: Path, name: str, seed: int) -> dict[str, Any]:
+    """One training in a process of its own on one thread, unless its results exist."""
+    folder = runs / f"{name.split(' (')[0].replace(' ', '-')}-{seed}"
+    if not (folder / "results.json").is_file():
+        command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--data", str(data), "--run", str(folder)]
+        command += ["--epochs", EPOCHS, "--controls", "none", "--threads", "1", "--seed", str(seed), *VARIANTS[name]]
+        if (folder / "checkpoints").exists():
+            command.append("--resume")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{folder.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    results = json.loads((folder / "results.json").read_text())
+    metrics = results["metrics"]
+    row: dict[str, Any] = {"variant": name, "seed": seed, "parameters": results["parameters"]}
+    row |= {key: metrics[key]["value"] if key in metrics else None for key in METRICS}
+    row |= {f"{key}_ci95": metrics[key]["ci95"] if key in metrics else None for key in METRICS}
+    row["baselines"] = {key: metrics[key]["baseline"] for key in METRICS if key in metrics}
+    row["chance"] = {key: metrics[key]["chance"] for key in METRICS if key in metrics}
+    return row
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    out = ROOT / "results" / "ablations.json"
+    out.parent.mkdir(exist_ok=True)
+    content = {"made_data": True, "world": WORLD, "command": "make ablations", "epochs": int(EPOCHS), "runs": rows}
+    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Mean (least to most) over seeds, as Markdown, with chance and the best trivial baseline below."""
+    lines = ["| variant | parameters | seeds | " + " | ".join(METRICS) + " |", "|" + "---|" * (3 + len(METRICS))]
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        same = [row for row in rows if row["variant"] == name]
+        cells = [name, f"{same[0]['parameters']:,}", str(len(same))]
+        lines.append("| " + " | ".join([*cells, *(spread([row[key] for row in same]) for key in METRICS)]) + " |")
+    for title, key in (("chance", "chance"), ("best trivial baseline", "baselines")):
+        cells = [f"{rows[0][key][metric]:.3f}" for metric in METRICS]
+        lines.append("| " + " | ".join([title, "", "", *cells]) + " |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    return f"{np.mean(known):.3f}" + (f" ({min(known):.3f} to {max(known):.3f})" if len(known) > 1 else "")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
