@@ -1,6 +1,6 @@
 """``make ablations``: positional encodings, alignments, towers and heads of the fusion detector, one key at a time.
 
-Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: a few seeds, no claim.
+Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: few seeds, no claim.
 Every run has the same 432 optimiser steps, no time budget and no controls; a run whose results exist is not made again.
 Writes results/ablations.json after every run and prints the table of docs/results.md.
 """
