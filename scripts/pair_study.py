@@ -4,7 +4,7 @@ Made data: worlds of pairs (``--anomalies pairs``), seed 23, never used while an
 resumable (a run whose results exist is not made again):
 
 1. ``curve``: attention fusion on pure pairs (cue 0) with 45, 90 and 180 training groups: does the object-point AUROC
-   reach 0.8?
+   reach 0.8? ``long``: the same with two and four times the steps.
 2. ``ease``: attention fusion and both single sensors on pairs with a cue for each sensor alone: where does it start?
 3. ``compare``: five ways of fusion, paired by seed. One primary claim, named before any run: attention fusion beats the
    better single sensor in object-point AP. Everything else is descriptive. The seeds that the claim needs and its power
@@ -54,15 +54,19 @@ class Job:
     cue: float
     groups: int
     seed: int
+    steps: int = STEPS
 
     @property
     def name(self) -> str:
-        return f"{self.fusion}-cue{self.cue:g}-groups{self.groups}-seed{self.seed}"
+        longer = "" if self.steps == STEPS else f"-steps{self.steps}"
+        return f"{self.fusion}-cue{self.cue:g}-groups{self.groups}-seed{self.seed}{longer}"
 
 
 def jobs_of(stage: str, cue: float, seeds: int) -> list[Job]:
     if stage == "curve":
         return [Job("attention", 0.0, groups, seed) for groups in (TRAIN_GROUPS, 90, 45) for seed in range(2)]
+    if stage == "long":
+        return [Job("attention", 0.0, TRAIN_GROUPS, 0, steps) for steps in (2 * STEPS, 4 * STEPS)]
     if stage == "ease":
         cues = (0.0, 0.1, 0.2, 0.4)
         return [Job(fusion, one, TRAIN_GROUPS, 0) for one in cues for fusion in ("attention", *SINGLE)]
@@ -71,7 +75,7 @@ def jobs_of(stage: str, cue: float, seeds: int) -> list[Job]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stages", nargs="*", default=["curve", "ease", "compare"])
+    parser.add_argument("stages", nargs="*", default=["curve", "long", "ease", "compare"])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "pairs")
     parser.add_argument("--cue", type=float, default=0.0, help="of stage compare")
     parser.add_argument("--seeds", type=int, default=6, help="of stage compare")
@@ -112,7 +116,7 @@ def run(runs: Path, job: Job) -> dict[str, Any]:
     """One training in a process of its own on one thread, unless its results exist."""
     folder = runs / job.name
     if not (folder / "results.json").is_file():
-        epochs = -(-STEPS // (job.groups * int(WORLD["frames"]) // BATCH))
+        epochs = -(-job.steps // (job.groups * int(WORLD["frames"]) // BATCH))
         command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--run", str(folder)]
         command += ["--data", str(make_world(runs, job.cue)), "--fusion", job.fusion, "--seed", str(job.seed)]
         command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none", *SETTINGS]
@@ -175,13 +179,22 @@ def primary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def table(stage: str, rows: list[dict[str, Any]]) -> str:
     """Means over seeds per row of the stage, as Markdown."""
-    head = ["fusion", "cue", "training groups", "seeds", "object-point AUROC", "object-point AP", "frame AUROC"]
+    head = [
+        "fusion",
+        "cue",
+        "training groups",
+        "steps",
+        "seeds",
+        "object-point AUROC",
+        "object-point AP",
+        "frame AUROC",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    seen: dict[tuple[str, float, int], list[dict[str, Any]]] = {}
+    seen: dict[tuple[str, float, int, int], list[dict[str, Any]]] = {}
     for row in rows:
-        seen.setdefault((row["fusion"], row["cue"], row["groups"]), []).append(row)
-    for (fusion, cue, groups), same in seen.items():
-        cells = [fusion, f"{cue:g}", str(groups), str(len(same))]
+        seen.setdefault((row["fusion"], row["cue"], row["groups"], row["steps"]), []).append(row)
+    for (fusion, cue, groups, steps), same in seen.items():
+        cells = [fusion, f"{cue:g}", str(groups), str(steps), str(len(same))]
         cells += [
             spread_of([row[key] for row in same]) for key in ("object_point_auroc", "object_point_ap", "frame_auroc")
         ]
@@ -192,7 +205,7 @@ def table(stage: str, rows: list[dict[str, Any]]) -> str:
         f"{first['object_point_ap_baseline']:.3f}; n {first['object_point_ap_n']:,} returns on objects, "
         f"{first['test_groups']} test groups"
     )
-    if stage == "curve":
+    if stage in ("curve", "long"):
         reached = [row["name"] for row in rows if row["object_point_auroc"] >= REACHED]
         lines.append(f"object-point AUROC of at least {REACHED}: {len(reached)} of {len(rows)} runs")
     if stage == "compare":

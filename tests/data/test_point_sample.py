@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +97,25 @@ def test_a_cloud_of_another_length_than_its_labels_keeps_room_for_both():
     own, other = (cloud_of(sweep(n), np.ones(n, np.int8), 99, (0,)) for n in (7, 4))
     batch = padded_clouds([{**own, "cloud": other["cloud"]}])
     assert batch["cloud_mask"].sum() == 4 and (batch["cloud_index"] >= 0).sum() == 7 and batch["cloud"].shape[1] == 7
+
+
+@pytest.mark.parametrize("most", [7, 100, 299])
+def test_a_sample_is_spread_over_all_directions(most):
+    """Points stored sector by sector: the first would see a narrow part."""
+    rng = np.random.default_rng(0)
+    azimuth = np.sort(rng.uniform(-np.pi, np.pi, 2000))
+    points = np.stack([np.cos(azimuth), np.sin(azimuth)], 1)
+    chosen = point_sample(points, most, (0,))
+    assert len(chosen) == len(set(chosen)) == most
+    shares = np.floor(np.sort(chosen) / (2000 / most)).astype(int)
+    assert np.abs(shares - np.arange(most)).max() <= 1, "one from each equal share"
+    assert np.ptp(azimuth[:most]) < np.ptp(azimuth[chosen]) and np.ptp(azimuth[chosen]) > 4.5
+    assert np.array_equal(chosen, point_sample(points, most, (0,))), "the same draw again"
+
+
+def test_a_sample_prefers_no_ring():
+    """Rings in turns: every fourth point would be one ring alone."""
+    points = np.stack([np.cos(np.linspace(-3, 3, 4000)), np.sin(np.linspace(-3, 3, 4000))], 1)
+    rings = np.arange(4000) % 4
+    counts = np.bincount(rings[point_sample(points, 1000, (0,))], minlength=4)
+    assert counts.min() > 200

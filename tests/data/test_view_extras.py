@@ -18,7 +18,6 @@ from veritrain.data.view_extras import (
     cell_places,
     extra_arrays,
     scores_of_returns,
-    spread_over_azimuth,
 )
 
 ALL = replace(VIEWS, pixels=True, rays=True, returns=300)
@@ -78,34 +77,6 @@ def test_returns_stand_where_they_say_and_hold_what_the_view_holds():
     assert np.array_equal(extras["returns_cell"][at], flat_cells(frame.points, ALL))
     assert extras["returns_pooled"].sum() == 300 and extras["returns_pooled"][:300].all()
     assert not extras_of(frame, replace(ALL, returns=9999))["returns_pooled"].sum() < len(frame.points)
-
-
-@pytest.mark.parametrize("most", [7, 100, 299])
-def test_a_sample_is_spread_over_all_directions(most):
-    """Points stored sector by sector: the first would see a narrow part."""
-    rng = np.random.default_rng(0)
-    azimuth = np.sort(rng.uniform(-np.pi, np.pi, 2000))
-    points = np.stack([np.cos(azimuth), np.sin(azimuth)], 1)
-    chosen = spread_over_azimuth(points, most)
-    assert len(chosen) == len(set(chosen)) == most
-    shares = np.floor(np.sort(chosen) / (2000 / most)).astype(int)
-    assert np.abs(shares - np.arange(most)).max() <= 1, "one from each equal share"
-    assert np.ptp(azimuth[:most]) < np.ptp(azimuth[chosen]) and np.ptp(azimuth[chosen]) > 4.5
-    assert np.array_equal(chosen, spread_over_azimuth(points, most)), "the same draw again"
-
-
-def test_a_sample_prefers_no_ring():
-    """Rings in turns: every fourth point would be one ring alone."""
-    points = np.stack([np.cos(np.linspace(-3, 3, 4000)), np.sin(np.linspace(-3, 3, 4000))], 1)
-    rings = np.arange(4000) % 4
-    counts = np.bincount(rings[spread_over_azimuth(points, 1000)], minlength=4)
-    assert counts.min() > 200
-
-
-def test_few_points_are_all_taken():
-    points = np.random.default_rng(1).normal(size=(20, 3))
-    assert sorted(spread_over_azimuth(points, 20)) == list(range(20))
-    assert len(spread_over_azimuth(points[:0], 20)) == 0
 
 
 def test_collating_pads_and_says_what_is_padding():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from veritrain.data.geometry import project
 from veritrain.data.paired_view import HEIGHT_SCALE, RANGE_SCALE, ViewOptions, flat_cells, view_tokens
+from veritrain.data.point_sample import point_sample
 from veritrain.data.sample import Frame
 
 REFERENCE_METRES = 20.0
@@ -71,7 +72,8 @@ def _returns(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.generic
     features = np.column_stack(
         [xyz[:, :2] * RANGE_SCALE, xyz[:, 2:] * HEIGHT_SCALE, frame.points[:, 3:4], np.log1p(distance) / 4]
     ).astype(np.float32)
-    sample = spread_over_azimuth(xyz, options.returns)
+    # Drawn with a fixed seed: the network sees the same returns of a frame whenever it meets it.
+    sample = point_sample(frame.points, options.returns, (len(xyz), options.returns))
     left = np.ones(len(xyz), bool)
     left[sample] = False
     order = np.concatenate([sample, np.flatnonzero(left)])
@@ -83,21 +85,6 @@ def _returns(frame: Frame, options: ViewOptions) -> dict[str, NDArray[np.generic
         "returns_pooled": np.arange(len(xyz)) < len(sample),
         LISTED: place,
     }
-
-
-def spread_over_azimuth(points: NDArray[np.floating], most: int) -> NDArray[np.int64]:
-    """At most ``most`` of (N, >=2) points, as indices in azimuth order: one from each of ``most`` equal shares.
-
-    A sweep lies in the file sector by sector: its first thousand points see a narrow part of the street. Which
-    point of a share is taken is drawn with a fixed seed, so that no ring of the sensor is preferred.
-    """
-    order = np.argsort(np.arctan2(points[:, 1], points[:, 0]), kind="stable")
-    if len(order) <= most:
-        return order
-    edges = np.linspace(0, len(order), most + 1)
-    drawn = edges[:-1] + np.random.default_rng([len(order), most]).random(most) * np.diff(edges)
-    first = np.ceil(edges[:-1]).astype(np.int64)
-    return order[np.maximum(drawn.astype(np.int64), first)]
 
 
 def collate_extras(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
