@@ -251,13 +251,13 @@ def list_kind(words: list[str]) -> int:
 
 def data(words: list[str]) -> int:
     """data make WORLD OUT: write a made data set. data check PATH: what a data set holds, and what is wrong with it.
-    data subset PATH OUT: a part of a data set as a data set of its own."""
+    data subset PATH OUT: a part of a data set as a data set of its own. data export PATH OUT: its labels for other programs."""
     from veritrain.commands import data as commands
 
     if not words or words[0] in ("-h", "--help"):
         print(data.__doc__)
         return 0
-    actions = {"make": commands.make, "check": commands.check, "subset": commands.subset}
+    actions = {"make": commands.make, "check": commands.check, "subset": commands.subset, "export": commands.export}
     if words[0] not in actions:
         raise UsageError(f"no action 'data {words[0]}'", found=words[0], fix=did_you_mean(words[0], actions))
     return actions[words[0]](words[1:], _parser, _parse)
@@ -290,7 +290,7 @@ def evaluate(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """predict RUN --samples N: scores and pictures of single samples."""
+    """predict RUN INPUT... | predict RUN --samples N: scores and pictures of single frames."""
     from veritrain.commands import look
 
     return look.predict(words, _parser, _parse)
@@ -315,10 +315,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "train": (train, "train, evaluate, control, judge and report"),
     "resume": (resume, "go on where a run stopped"),
     "evaluate": (evaluate, "score a run's best checkpoint again"),
-    "predict": (predict, "scores and pictures of single samples"),
+    "predict": (predict, "scores and pictures of single frames"),
     "probe": (probe, "make a run's evidence again"),
     "watch": (watch, "look at a run while it goes on"),
     "report": (report, "write a run's report"),
-    "data": (data, "make a data set, check one, or take a part of one"),
+    "data": (data, "make a data set, check one, take a part of one, or its labels"),
     "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),
 }

@@ -1,4 +1,4 @@
-"""``veritrain data make``, ``veritrain data check`` and ``veritrain data subset``."""
+"""``veritrain data make``, ``check``, ``subset`` and ``export``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.table import Table
 from veritrain import catalog, config
 from veritrain.data.anovox import AnoVoxFormat
 from veritrain.data.inspection import SAMPLE, Inspection, inspect, share
-from veritrain.data.options import AnoVoxOptions
+from veritrain.data.labels_out import FORMS, export_labels
+from veritrain.data.options import POLICIES, AnoVoxOptions
 from veritrain.data.subset import SubsetOptions, write_subset
 from veritrain.errors import DataError, UsageError, did_you_mean
 from veritrain.worlds.options import DrivingOptions
@@ -89,6 +90,20 @@ def subset(words: list[str], new_parser: Parser, parse: Parse) -> int:
     source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
     summary = write_subset(source, Path(given.out), config.build(SubsetOptions, given))
     print(json.dumps({**asdict(summary), "path": str(summary.path)}, indent=1))
+    return 0
+
+
+def export(words: list[str], new_parser: Parser, parse: Parse) -> int:
+    """data export PATH OUT: the labels of a data set for other programs."""
+    parser = new_parser("data export", export.__doc__ or "", "veritrain data export data/streets labels --as coco")
+    parser.add_argument("path", type=str)
+    parser.add_argument("out", type=str, help="a new or empty folder")
+    parser.add_argument("--as", choices=FORMS, required=True, help="coco masks, a csv of frames, or npy arrays")
+    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
+    parser.add_argument("--on_broken", choices=POLICIES, default="skip", help="skip counts what cannot be read")
+    given = parse(parser, words)
+    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout, on_broken=given.on_broken))
+    print(json.dumps(export_labels(source, Path(given.out), given["as"]), indent=1))
     return 0
 
 
