@@ -12,13 +12,17 @@ from jsonargparse import ArgumentParser, Namespace
 from veritrain import catalog
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
 from veritrain.errors import UsageError, did_you_mean
-from veritrain.record import RecordWriter, demand_run, read_run, write_json
+from veritrain.record import RecordWriter, RunFolder, demand_run, read_run, write_json
 from veritrain.report.breakdown import breakdown_text
 from veritrain.report.publish import publish
+from veritrain.report.sheet import write_sheet
 from veritrain.report.terminal import print_verdict
 
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
+
+SAMPLES = 8
+"""Frames of a split that are predicted when nobody says how many."""
 
 
 def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
@@ -61,27 +65,76 @@ def _told(value: float | None) -> str:
 
 
 def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
-    """predict RUN --samples N: scores and pictures of single samples."""
-    parser = new_parser("predict", predict.__doc__ or "", "veritrain predict runs/mine --samples 8 --split test")
-    parser.add_argument("run", type=str)
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
-    parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT without it")
-    given = parse(parser, words)
-    folder = demand_run(given.run)
-    from veritrain.experiments import anomaly, pictures
+    """predict RUN INPUT... | predict RUN --samples N: scores and pictures of single frames.
 
-    prepared, model = anomaly.reopen(folder)
-    out = Path(given.out) if given.out else folder.predictions / given.split
-    rows = pictures.predict_samples(
-        prepared.task, prepared.data, model, split=given.split, count=given.samples, out=out
-    )
-    if given.split == "test":
-        with RecordWriter(folder) as writer:
-            writer.event("look", split="test", purpose="pictures of single samples")
-    for row in rows:
-        print(f"{row['id']}  score {row['score']:.3f}  label {row['label']}  {row['image']}")
+    INPUT is a folder of frames, labelled or not, that a driving format recognises."""
+    example = "veritrain predict runs/mine --samples 8 --split test --attention --voxels"
+    parser = new_parser("predict", predict.__doc__ or "", example)
+    parser.add_argument("run", type=str)
+    parser.add_argument("inputs", nargs="*", type=str, help="folders of frames; the run's own data without any")
+    parser.add_argument("--samples", type=int, default=0, help="evenly spaced frames: 8 of a split, all of an input")
+    parser.add_argument("--split", choices=("", "train", "val", "test"), default="", help="of the run's data: test")
+    parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT (or input) without it")
+    parser.add_argument("--attention", action="store_true", help="also who looked at whom")
+    parser.add_argument("--voxels", action="store_true", help="also scored voxels in three dimensions")
+    parser.add_argument("--labels_out", type=str, default="", help="a new folder for the predictions as labels")
+    parser.add_argument("--as", choices=("", "coco", "csv", "npy"), default="", help="the form of --labels_out: coco")
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="of the page")
+    parser.add_argument("--json", action="store_true", help="print predictions.json")
+    given = parse(parser, words)
+    _refuse_idle(given)
+    folder = demand_run(given.run)
+    document, out = _predicted(given, folder)
+    page = write_sheet(document, out, given.language)
+    if given.json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+        return 0
+    for row in document["frames"]:
+        decision = {None: "-", True: "anomalous", False: "normal"}[row["decision"]]
+        label = {None: "unknown", 1: "anomalous", 0: "normal"}[row["label"]]
+        print(f"{row['frame'] or row['id']}  score {row['score']:.3f}  {decision}  label {label}")
+    for note in (document["attention_note"], *(f"{one['frame']}: {one['reason']}" for one in document["broken"])):
+        if note:
+            print(note)
+    print(page)
     return 0
+
+
+def _refuse_idle(given: Namespace) -> None:
+    """Options that would change nothing together with the others."""
+    if given.inputs and given.split:
+        raise UsageError(
+            "--split is for the run's own data", found=f"--split {given.split} beside an INPUT", fix="leave one out"
+        )
+    if given["as"] and not given.labels_out:
+        raise UsageError("--as without --labels_out", found=f"--as {given['as']}", fix="add --labels_out FOLDER")
+
+
+def _predicted(given: Namespace, folder: RunFolder) -> tuple[dict[str, Any], Path]:
+    """The content of ``predictions.json``, written, and the folder it lies in."""
+    from veritrain.data.labels_out import LabelWriter
+    from veritrain.experiments import inputs, predicting
+
+    split = given.split or "test"
+    out = Path(given.out) if given.out else folder.predictions / ("input" if given.inputs else split)
+    thresholds = predicting.thresholds_of(folder)
+    about = {"description": "predictions of a network, by veritrain", "run": folder.path.resolve().name}
+    form = given["as"] or "coco"
+    writer = LabelWriter(folder=Path(given.labels_out), form=form, about=about) if given.labels_out else None
+    wanted = predicting.Wanted(out=out, attention=given.attention, voxels=given.voxels, labels=writer)
+    if given.inputs:
+        parts = [inputs.open_inputs(folder, path, given.samples) for path in given.inputs]
+    else:
+        if split == "test":
+            with RecordWriter(folder) as record:
+                record.event("look", split="test", purpose="pictures of single samples")
+        parts = [inputs.open_samples(folder, split, given.samples or SAMPLES)]
+    rows = [row for opened, chosen in parts for row in predicting.predict_frames(opened, chosen, thresholds, wanted)]
+    document = predicting.document_of(folder, parts, rows, thresholds, wanted, None if given.inputs else split)
+    if writer is not None:
+        document["labels"] = {"form": form, "path": str(writer.close())}
+    predicting.write_document(out, document)
+    return document, out
 
 
 def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -159,7 +159,8 @@ def export_labels(source: AnoVoxFormat, folder: Path, form: str) -> dict[str, An
     """
     writer = LabelWriter(folder=folder, form=form, about={"description": "labels of a data set, by veritrain"})
     frames = without = broken = 0
-    for key in source.keys():
+    keys = source.keys()
+    for key in keys:
         try:
             one = own_labels(source.read(key), image_file(source, key))
         except BrokenFileError:

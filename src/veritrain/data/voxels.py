@@ -77,6 +77,13 @@ def cells_of_points(points: NDArray[np.floating], location: tuple[float, float, 
     return flat
 
 
+def centres_of_cells(cells: NDArray[np.int64], location: tuple[float, float, float]) -> NDArray[np.float64]:
+    """(M,) cell numbers -> (M, 3) metres of their middles, in the axes of the points of :func:`cells_of_points`."""
+    index = np.stack(np.unravel_index(cells, SIZE), axis=1)
+    middles: NDArray[np.float64] = (index + 0.5) * CELL - OFFSET + np.array(location)
+    return middles
+
+
 def cells_of_voxels(voxels: NDArray[np.uint16]) -> NDArray[np.int64]:
     """(M, 4) stored voxels -> (M,) cell numbers, in the numbering of :func:`cells_of_points`."""
     return np.ravel_multi_index(tuple(voxels[:, :3].astype(np.int64).T), SIZE).astype(np.int64)

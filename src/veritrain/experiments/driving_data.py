@@ -131,6 +131,7 @@ def _card(
         "licence": licence,
         "commercial_use": commercial,
         "split_sha256": digest,
+        "image_size": list(source.read(chosen["train"][0]).image.shape[:2]),
         "splits": {part: _part_card(source, keys) for part, keys in chosen.items()},
         "classes": ["normal", "anomalous"],
         "kinds": dict(Counter(key.kind for keys in chosen.values() for key in keys)),

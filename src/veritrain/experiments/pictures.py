@@ -9,22 +9,15 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from torch import nn
+from PIL import Image
 
-from veritrain.data.frames import FrameSet
 from veritrain.data.sample import Frame
+from veritrain.experiments.above import OUTLINE, from_above
 from veritrain.experiments.driving_data import DrivingData, short_hash
 from veritrain.record import RunFolder, write_json
-from veritrain.tasks.task import Predictions, Task
-from veritrain.training.evaluate import predict_set
+from veritrain.tasks.task import Predictions
 
 SCALE = 3
-METRES = 40.0
-SIDE = 288
-OUTLINE = (0, 158, 115)
-"""Okabe-Ito green around what is labelled anomalous."""
-UNSCORED = (110, 110, 116)
 
 
 def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder, *, each: int = 3) -> None:
@@ -49,17 +42,6 @@ def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int) -> list
     for index in order:
         first.setdefault(groups[index], index)
     return list(first.values())[:most]
-
-
-def predict_samples(
-    task: Task, data: DrivingData, model: nn.Module, *, split: str, count: int, out: Path
-) -> list[dict[str, Any]]:
-    """Scores and pictures of evenly spaced frames of a split; returns one row per frame."""
-    frames = data.sets[split].frames
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    few = FrameSet([frames[i] for i in chosen], data.sets[split].views, cloud=data.sets[split].cloud)
-    predictions = predict_set(task, model, few)
-    return [_item(frame, predictions, i, out, out) for i, frame in enumerate(few.frames)]
 
 
 def _item(frame: Frame, predictions: Predictions, index: int, out: Path, relative_to: Path) -> dict[str, Any]:
@@ -109,32 +91,3 @@ def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         for step in (1, -1):
             inner &= np.roll(mask, step, axis)
     return mask & ~inner
-
-
-def from_above(frame: Frame, scores: NDArray[np.float32]) -> Image.Image:
-    """Returns within 40 m from above, forward is up; labelled anomalous returns ringed green.
-
-    Yellow scores high; grey has no score (NaN).
-    """
-    picture = Image.new("RGB", (SIDE, SIDE), (16, 16, 20))
-    draw = ImageDraw.Draw(picture)
-    for radius in (10, 20, 30, 40):
-        r = radius / METRES * SIDE / 2
-        draw.ellipse([SIDE / 2 - r, SIDE / 2 - r, SIDE / 2 + r, SIDE / 2 + r], outline=(60, 60, 66))
-    x = SIDE / 2 - frame.points[:, 1] / METRES * SIDE / 2
-    y = SIDE / 2 - frame.points[:, 0] / METRES * SIDE / 2
-    known = ~np.isnan(scores)
-    scores = np.where(known, scores, -1.0)
-    colours = (mpl.colormaps["inferno"](0.25 + 0.75 * np.clip(scores, 0, 1))[:, :3] * 255).astype(int)
-    colours[~known] = UNSCORED
-    for i in np.argsort(scores, kind="stable"):
-        size = 0.6 if scores[i] < 0.5 else 1.4
-        draw.rectangle([x[i] - size, y[i] - size, x[i] + size, y[i] + size], fill=tuple(colours[i].tolist()))
-    _ring(draw, x[frame.point_labels == 1], y[frame.point_labels == 1])
-    return picture
-
-
-def _ring(draw: ImageDraw.ImageDraw, x: Sequence[float] | NDArray[Any], y: Sequence[float] | NDArray[Any]) -> None:
-    """One ring around all labelled anomalous returns."""
-    if len(x):
-        draw.ellipse([min(x) - 5, min(y) - 5, max(x) + 5, max(y) + 5], outline=OUTLINE, width=2)

@@ -47,8 +47,8 @@ def write_report(folder: RunFolder, language: str = "en") -> Path:
     chosen = check_language(language)
     record = read_run(folder.path)
     verdict = _read(folder.verdict)
-    page = _render("run.html", chosen, **_run_context(folder, record, verdict, chosen))
-    return _write(folder.report, page)
+    page = rendered("run.html", chosen, **_run_context(folder, record, verdict, chosen))
+    return written(folder.report, page)
 
 
 def write_foreign_report(verdict: Mapping[str, Any], out: Path, language: str = "en") -> Path:
@@ -56,7 +56,7 @@ def write_foreign_report(verdict: Mapping[str, Any], out: Path, language: str = 
     chosen = check_language(language)
     name = Path(str(verdict.get("path", ""))).name or str(verdict.get("path", ""))
     context = _verdict_context(verdict, Quotes(Path.cwd()))
-    return _write(out, _render("foreign.html", chosen, title=name, made_data=False, finished=True, **context))
+    return written(out, rendered("foreign.html", chosen, title=name, made_data=False, finished=True, **context))
 
 
 def _read(path: Path) -> Any:
@@ -69,7 +69,8 @@ def _read(path: Path) -> Any:
         raise RecordError("not JSON", expected="a JSON document", found=str(error), file=path) from error
 
 
-def _write(path: Path, page: str) -> Path:
+def written(path: Path, page: str) -> Path:
+    """The page at its place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     beside.write_text(page, encoding="utf-8")
@@ -77,7 +78,8 @@ def _write(path: Path, page: str) -> Path:
     return path
 
 
-def _render(template: str, language: Language, **context: Any) -> str:
+def rendered(template: str, language: Language, **context: Any) -> str:
+    """A page of ours; everything in ``context`` is escaped."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

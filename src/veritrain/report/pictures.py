@@ -12,12 +12,13 @@ MOST_PIXELS_WIDE = 560
 QUALITY = 82
 
 
-def embedded(folder: Path, name: str | None) -> str | None:
+def embedded(folder: Path, name: str | None, *, most: int = MOST_PIXELS_WIDE) -> str | None:
     """A ``data:`` address of the picture, or None where there is none that can be read.
 
     Args:
         folder: nothing outside it is read.
         name: path of the picture relative to ``folder``.
+        most: pixels wide that it has at most.
     """
     if not name:
         return None
@@ -26,7 +27,7 @@ def embedded(folder: Path, name: str | None) -> str | None:
         return None
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
-            small = _small(picture.convert("RGB"))
+            small = _small(picture.convert("RGB"), most)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     held = io.BytesIO()
@@ -34,8 +35,8 @@ def embedded(folder: Path, name: str | None) -> str | None:
     return "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode("ascii")
 
 
-def _small(picture: Image.Image) -> Image.Image:
-    if picture.width <= MOST_PIXELS_WIDE:
+def _small(picture: Image.Image, most: int) -> Image.Image:
+    if picture.width <= most:
         return picture
-    height = max(1, round(picture.height * MOST_PIXELS_WIDE / picture.width))
-    return picture.resize((MOST_PIXELS_WIDE, height), Image.Resampling.BILINEAR)
+    height = max(1, round(picture.height * most / picture.width))
+    return picture.resize((most, height), Image.Resampling.BILINEAR)
