@@ -251,7 +251,8 @@ def list_kind(words: list[str]) -> int:
 
 def data(words: list[str]) -> int:
     """data make WORLD OUT: write a made data set. data check PATH: what a data set holds, and what is wrong with it.
-    data subset PATH OUT: a part of a data set as a data set of its own. data export PATH OUT: its labels for other programs."""
+    data subset PATH OUT: a part of a data set as a data set of its own.
+    data export PATH OUT: the labels of a data set for other programs."""
     from veritrain.commands import data as commands
 
     if not words or words[0] in ("-h", "--help"):

@@ -10,7 +10,8 @@ import pytest
 
 from veritrain import cli
 from veritrain.experiments import anomaly
-from veritrain.experiments.pictures import predict_samples
+from veritrain.experiments.inputs import open_samples
+from veritrain.experiments.predicting import Wanted, predict_frames, thresholds_of
 from veritrain.record import RecordWriter, RunFolder, read_run
 from veritrain.tasks.options import AnomalyRecipe
 
@@ -93,9 +94,12 @@ def test_its_evidence_can_be_made(run, tmp_path):
 
 def test_pictures_show_scored_returns_or_none(run, tmp_path):
     _, folder = run
-    prepared, network = anomaly.reopen(folder)
-    rows = predict_samples(prepared.task, prepared.data, network, split="test", count=2, out=tmp_path / "out")
+    opened, chosen = open_samples(folder, "test", 2)
+    wanted = Wanted(out=tmp_path / "out", attention=True, voxels=True)
+    rows = predict_frames(opened, chosen, thresholds_of(folder), wanted)
     assert len(rows) == 2 and all((tmp_path / "out" / row["points"]).is_file() for row in rows)
+    assert all(row["attention"] is None and row["highest_pixel"] is None for row in rows)
+    assert all((row["voxels"] is None) == (row["returns_scored"] == 0) for row in rows)
 
 
 def test_positive_weights_are_those_of_the_returns_that_are_given(small_world, tmp_path):

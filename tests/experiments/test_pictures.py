@@ -1,4 +1,4 @@
-"""Pictures of single samples: heat where the score is high, an outline where the label is, points where they are."""
+"""Pictures of single samples: heat where the score is high, an outline where the label is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from veritrain.data.sample import Calibration, Frame
-from veritrain.experiments.pictures import OUTLINE, SCALE, SIDE, UNSCORED, from_above, heat_map, scores_of_returns
+from veritrain.experiments.above import OUTLINE
+from veritrain.experiments.pictures import SCALE, heat_map, scores_of_returns
 
 
 @pytest.fixture
@@ -43,31 +44,6 @@ def test_the_label_is_outlined_and_not_filled(frame):
     assert green[4 * SCALE, 6 * SCALE]
     assert not green[6 * SCALE, 8 * SCALE]
     assert not green[0, 0]
-
-
-def test_forward_is_up_and_left_is_left(frame):
-    picture = np.asarray(from_above(frame, np.array([0.9, 0.9], np.float32))).astype(int)
-    bright = picture.sum(-1) > 400
-    ahead = bright[: SIDE // 2, SIDE // 2 - 8 : SIDE // 2 + 8]
-    left = bright[SIDE // 2 - 8 : SIDE // 2 + 8, : SIDE // 2 - 20]
-    assert ahead.any() and left.any()
-    assert not bright[SIDE // 2 + 10 :].any()
-
-
-def test_a_high_score_is_brighter_than_a_low_one(frame):
-    def brightness(score):
-        picture = np.asarray(from_above(frame, np.array([0.0, score], np.float32)))
-        return int(picture[SIDE // 2 - 2 : SIDE // 2 + 3, : SIDE // 2 - 20].astype(int).sum(-1).max())
-
-    assert brightness(0.95) > brightness(0.05)
-
-
-def test_returns_without_a_score_are_grey(frame):
-    scores = np.array([np.nan, 0.9], np.float32)
-    picture = np.asarray(from_above(frame, scores)).astype(int)
-    ahead = picture[: SIDE // 2, SIDE // 2 - 8 : SIDE // 2 + 8].reshape(-1, 3)
-    left = picture[SIDE // 2 - 8 : SIDE // 2 + 8, : SIDE // 2 - 20].reshape(-1, 3)
-    assert (ahead == UNSCORED).all(1).any() and not (left == UNSCORED).all(1).any()
 
 
 def test_scores_go_back_to_the_returns_they_belong_to():

@@ -25,9 +25,9 @@ REACH = 2
 """Image cells above and below the middle of a close-up."""
 STRONG, SPREAD, CELLS = "#ff5d2e", "#39c6ff", "#ffd500"
 CAPTION = (
-    "Attention weights, mean of the heads. A weight says what was mixed in, not what mattered: it is no measure of "
-    "importance. Numbers are per cent.\nOnly a token's window of image cells, and only the nearest tokens that project into a cell, can have "
-    "a weight."
+    "Attention weights, mean of the heads, in per cent. A weight says what was mixed in, not what mattered: it is no "
+    "measure of importance.\nOnly the cells of a token's window, and only the nearest tokens that project into a cell, "
+    "can have one."
 )
 
 
@@ -194,7 +194,7 @@ def _overview(axes: Axes, frame: Frame, looks: Looks, strong: list[int], spread:
                   label={"A": "A: strongest LiDAR tokens", "B": "B: tokens spread over the image"}[letter])  # fmt: skip
     for place, row in enumerate(cells):
         corner = _corner(looks, looks.cells[row])
-        axes.add_patch(Rectangle(corner - 0.5, looks.stride, looks.stride, fill=False, edgecolor=CELLS, linewidth=2))
+        axes.add_patch(Rectangle(_at(corner), looks.stride, looks.stride, fill=False, edgecolor=CELLS, linewidth=2))
         _named(axes, corner + looks.stride / 2, f"C{place + 1}", CELLS, looks.stride, mark=False, below=True)
     axes.plot([], [], "s", color=CELLS, markerfacecolor="none", markersize=9, markeredgewidth=2,
               label="C: strongest image cells")  # fmt: skip
@@ -208,7 +208,7 @@ def _named(
         axes.plot(*place, "+", color=colour, markersize=12, markeredgewidth=2.5)
     right = place[0] > axes.get_xlim()[0] + 0.9 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     axes.annotate(
-        name, place, xytext=(-7 if right else 7, -16 if below else 5), textcoords="offset points",
+        name, (float(place[0]), float(place[1])), xytext=(-7 if right else 7, -16 if below else 5), textcoords="offset points",
         ha="right" if right else "left", color=colour, fontsize=12,
         fontweight="bold", bbox={"boxstyle": "round,pad=0.12", "facecolor": "#101014", "alpha": 0.75, "linewidth": 0},
         annotation_clip=True,
@@ -221,9 +221,9 @@ def _token_close_up(axes: Axes, frame: Frame, looks: Looks, token: int, colour: 
     top = max(float(weights.max()), 1e-9)
     for box, weight in zip(looks.boxes[token], weights, strict=True):
         if weight > 0:
-            axes.add_patch(Rectangle(box - 0.5, looks.stride, looks.stride, facecolor=colour, edgecolor="none",
+            axes.add_patch(Rectangle(_at(box), looks.stride, looks.stride, facecolor=colour, edgecolor="none",
                                      alpha=0.75 * float(weight) / top))  # fmt: skip
-            axes.add_patch(Rectangle(box - 0.5, looks.stride, looks.stride, fill=False, edgecolor=colour))
+            axes.add_patch(Rectangle(_at(box), looks.stride, looks.stride, fill=False, edgecolor=colour))
             _percent(axes, box + looks.stride / 2 - 0.5, weight)
     axes.plot(*(place - 0.5), "+", color="white", markersize=11, markeredgewidth=2)
     axes.set_title(f"{name}: score {looks.scores[token]:.2f}, {looks.metres[token]:.1f} m", fontsize=11)
@@ -232,7 +232,7 @@ def _token_close_up(axes: Axes, frame: Frame, looks: Looks, token: int, colour: 
 def _cell_close_up(axes: Axes, frame: Frame, looks: Looks, row: int, name: str) -> None:
     corner = _corner(looks, looks.cells[row])
     _image(axes, frame, around=corner + looks.stride / 2, stride=looks.stride)
-    axes.add_patch(Rectangle(corner - 0.5, looks.stride, looks.stride, fill=False, edgecolor=CELLS, linewidth=2.5))
+    axes.add_patch(Rectangle(_at(corner), looks.stride, looks.stride, fill=False, edgecolor=CELLS, linewidth=2.5))
     pairs = [(t, w) for t, w in zip(looks.readable[row], looks.cell_weights[row], strict=True) if t >= 0]
     for token, weight in pairs:
         axes.plot(*(looks.places[token] - 0.5), "o", markersize=4 + 12 * float(weight), color=CELLS, alpha=0.85,
@@ -247,9 +247,16 @@ def _corner(looks: Looks, cell: int) -> NDArray[np.float64]:
     return np.array([cell % looks.across, cell // looks.across], np.float64) * looks.stride
 
 
+def _at(corner: NDArray[Any]) -> tuple[float, float]:
+    """A corner of a pixel where ``imshow`` draws it."""
+    return float(corner[0]) - 0.5, float(corner[1]) - 0.5
+
+
 def _percent(axes: Axes, place: NDArray[Any], weight: float) -> None:
-    axes.text(*place, f"{100 * weight:.0f}", color="white", fontsize=10, ha="center", va="center", clip_on=True,
-              bbox={"boxstyle": "round,pad=0.08", "facecolor": "#101014", "alpha": 0.55, "linewidth": 0})  # fmt: skip
+    behind = {"boxstyle": "round,pad=0.08", "facecolor": "#101014", "alpha": 0.55, "linewidth": 0}
+    x, y = float(place[0]), float(place[1])
+    number = f"{100 * weight:.0f}"
+    axes.text(x, y, number, color="white", fontsize=10, ha="center", va="center", clip_on=True, bbox=behind)
 
 
 def _image(axes: Axes, frame: Frame, *, around: NDArray[Any] | None = None, stride: int = 1) -> None:

@@ -15,6 +15,7 @@ from veritrain.data.sample import FrameKey
 from veritrain.experiments.breakdown import broken_down, kind_families, size_families
 from veritrain.experiments.component_scores import component_results
 from veritrain.experiments.driving_data import DrivingData
+from veritrain.experiments.kind_curves import curves_by_kind
 from veritrain.experiments.trivial import TrivialBaselines
 from veritrain.experiments.voxel_scores import voxel_results
 from veritrain.experiments.world_facts import sensors_needed
@@ -43,7 +44,7 @@ def further_results(
     predictions: Mapping[str, Predictions],
     validation: Predictions,
 ) -> dict[str, Any]:
-    """``by_kind``, ``by_size``, ``voxels`` and ``components`` of results.json.
+    """``by_kind``, ``curves_by_kind``, ``by_size``, ``voxels`` and ``components`` of results.json.
 
     Args:
         predictions: "model" and each baseline over test. validation: the model's over val, for the threshold.
@@ -56,6 +57,7 @@ def further_results(
     chosen_on = {"model": validation, **trivial.predict("val", validation)}
     return {
         "by_kind": broken_down(kinds, model, baselines, groups),
+        "curves_by_kind": curves_by_kind(kinds, model, groups),
         "by_size": broken_down(size_families(keys, model, source), model, baselines, groups),
         "voxels": voxel_results(source, keys, data.sets["test"].frames, model, baselines),
         "components": component_results(predictions, chosen_on, groups),

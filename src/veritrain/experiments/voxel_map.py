@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,10 +54,10 @@ def draw_voxels(frame: Frame, scores: NDArray[np.float32], location: tuple[float
         return False
     figure = Figure(figsize=(12, 9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((-0.06, -0.02, 1.0, 1.04), projection="3d", computed_zorder=False)
+    axes: Any = figure.add_axes((-0.03, -0.02, 0.96, 1.04), projection="3d", computed_zorder=False)
     order = np.argsort(level, kind="stable")
     middles, level, labelled = middles[order], level[order], labelled[order]
-    shade = figure.colorbar(_scatter(axes, middles, level), cax=figure.add_axes((0.925, 0.2, 0.018, 0.6)))
+    shade: Any = figure.colorbar(_scatter(axes, middles, level), cax=figure.add_axes((0.925, 0.2, 0.018, 0.6)))
     shade.set_label("highest score of the voxel's returns")
     shade.solids.set_alpha(1.0)
     if labelled.any():
@@ -74,7 +75,7 @@ def draw_voxels(frame: Frame, scores: NDArray[np.float32], location: tuple[float
     return True
 
 
-def _scatter(axes, middles: NDArray[np.float64], level: NDArray[np.float32]):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _scatter(axes: Any, middles: NDArray[np.float64], level: NDArray[np.float32]) -> Any:
     """Three layers by score, each over the one before; returns what the colour bar explains."""
     drawn = None
     for least, most, size, alpha in ((-1.0, 0.2, 14.0, 0.3), (0.2, 0.5, 30.0, 0.75), (0.5, 2.0, 62.0, 1.0)):
@@ -94,10 +95,10 @@ def _wires(middles: NDArray[np.float64]) -> NDArray[np.float64]:
     return ends.reshape(-1, 2, 3)
 
 
-def _frame_axes(axes) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _frame_axes(axes: Any) -> None:
     for put, low, high in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), LOW, HIGH, strict=True):
         put(low, high)
-    axes.set_box_aspect(HIGH - LOW, zoom=1.12)
+    axes.set_box_aspect(HIGH - LOW, zoom=1.07)
     axes.view_init(elev=ELEVATION, azim=AZIMUTH)
     axes.set_xlabel("ahead (m)", labelpad=12, fontsize=12)
     axes.set_ylabel("left (m)", labelpad=12, fontsize=12)

@@ -81,6 +81,7 @@ class Axes:
         title, description: for people who do not see the drawing.
         x_range, y_range: data limits, low < high. log_y: powers of ten on the vertical axis.
         x_names: words instead of numbers on the horizontal axis, at 0, 1, 2, ...
+        top, right: pixels above and right of the axes.
     """
 
     title: str
@@ -92,10 +93,15 @@ class Axes:
     log_y: bool = False
     x_names: tuple[Words, ...] = ()
     top: int = TOP
+    right: int = RIGHT
+
+    def below(self, head: int) -> Axes:
+        """The same axes with ``head`` pixels more above them."""
+        return _with_top(self, self.top + head)
 
     def x(self, value: float) -> float:
         low, high = self.x_range
-        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - self.right), 1)
 
     def y(self, value: float) -> float:
         low, high = self.y_range
@@ -136,11 +142,11 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [value for value in finer if low <= value <= high]
 
 
-def draw(axes: Axes, *parts: Line | Mark | Rule | str, language: str = "en", alone: bool = False) -> str:
-    """A whole chart; strings among ``parts`` are SVG drawn under the lines."""
+def draw(axes: Axes, *parts: Line | Mark | Rule | str, language: str = "en", alone: bool = False, head: int = 0) -> str:
+    """A whole chart; strings among ``parts`` are SVG drawn under the lines, ``head`` pixels at the top are theirs."""
     named = [part for part in parts if isinstance(part, Line | Rule) and part.label]
     legend, rows = _legend(named)
-    axes = _with_top(axes, TOP + rows * LEGEND_ROW)
+    axes = _with_top(axes, TOP + head + rows * LEGEND_ROW)
     body = [_grid(axes), *(part for part in parts if isinstance(part, str))]
     body += [_DRAWN[type(part)](axes, part) for part in parts if not isinstance(part, str)]
     style = f"<style>{ALONE}</style>" if alone else ""
@@ -176,7 +182,7 @@ def _grid(axes: Axes) -> str:
     parts = []
     for tick in log_ticks(low, high) if axes.log_y else nice_ticks(low, high, 5):
         y = axes.y(tick)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - axes.right}" y1="{y}" y2="{y}"/>')
         parts.append(text(f"{tick:.6g}", LEFT - 7, y + 4, anchor="end"))
     if axes.x_names:
         parts += [text(name, axes.x(i), floor + 17, anchor="middle") for i, name in enumerate(axes.x_names)]
@@ -185,8 +191,8 @@ def _grid(axes: Axes) -> str:
             x = axes.x(tick)
             parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{axes.top}" y2="{floor}"/>')
             parts.append(text(f"{tick:.6g}", x, floor + 17, anchor="middle"))
-    parts.append(f'<path class="axis" fill="none" d="M{LEFT} {axes.top}V{floor}H{WIDTH - RIGHT}"/>')
-    parts.append(text(axes.x_label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, anchor="middle"))
+    parts.append(f'<path class="axis" fill="none" d="M{LEFT} {axes.top}V{floor}H{WIDTH - axes.right}"/>')
+    parts.append(text(axes.x_label, (LEFT + WIDTH - axes.right) / 2, HEIGHT - 8, anchor="middle"))
     middle = (axes.top + floor) / 2
     parts.append(text(axes.y_label, 14, middle, anchor="middle", extra=f' transform="rotate(-90 14 {middle:g})"'))
     return "".join(parts)
@@ -199,7 +205,7 @@ def _line(axes: Axes, line: Line) -> str:
     if line.markers:
         whole = [point for point in points if point is not None]
         every = max(1, math.ceil(len(whole) / 8))
-        drawn += "".join(_marker(x, y, line.style) for x, y in whole[every // 2 :: every])
+        drawn += "".join(marker(x, y, line.style) for x, y in whole[every // 2 :: every])
     return drawn
 
 
@@ -226,7 +232,8 @@ def _band(axes: Axes, line: Line) -> str:
     return f'<path class="band c{line.style % STYLES}" d="M{"L".join(there + back)}Z"/>'
 
 
-def _marker(x: float, y: float, style: int) -> str:
+def marker(x: float, y: float, style: int) -> str:
+    """The shape of a style, around a place."""
     shapes = ("M{x} {y}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0", "M{x} {y}m-3.2-3.2h6.4v6.4h-6.4z",
               "M{x} {y}m0-4.2l4 7.2h-8z", "M{x} {y}m0-4.4l4.4 4.4l-4.4 4.4l-4.4-4.4z",
               "M{x} {y}m0 4.2l4-7.2h-8z", "M{x} {y}m-3.8-1.2h7.6v2.4h-7.6z")  # fmt: skip
@@ -265,7 +272,7 @@ def _legend(parts: Sequence[Line | Rule]) -> tuple[str, int]:
         if isinstance(part, Line):
             look = f'class="line c{part.style % STYLES}" stroke-dasharray="{DASHES[part.style % STYLES]}"'
             drawn.append(f'<path {look} d="M{x:g} {y - 4}h22"/>')
-            drawn.append(_marker(x + 11, y - 4, part.style) if part.markers else "")
+            drawn.append(marker(x + 11, y - 4, part.style) if part.markers else "")
         else:
             drawn.append(f'<path class="rule" stroke-dasharray="5 4" d="M{x:g} {y - 4}h22"/>')
         drawn.append(text(part.label, x + 27, y))

@@ -16,6 +16,7 @@ from veritrain.record import RunFolder, RunRecord, read_run
 from veritrain.report import figures
 from veritrain.report.breakdown import breakdown_metrics
 from veritrain.report.chart import STYLE
+from veritrain.report.kind_curves import kind_charts, left_out
 from veritrain.report.language import WORDS, Language, both, check_language, pair
 from veritrain.report.numbers import Source, shown
 from veritrain.report.pictures import embedded
@@ -144,6 +145,8 @@ def _run_context(
         "looks": [str(look.get("purpose", "")) for look in record.of("look") if look.get("split") == "test"],
         "banded": any((part or {}).get("low") for level in curves.values() for part in level.values()),
         "rankings": _svgs(_rankings(results or {}, language)),
+        "kind_charts": _svgs(kind_charts(results or {}, language)),
+        "kinds_left_out": left_out(results or {}),
         "nulls": _svgs(_nulls(record, language)),
         "controls": _svgs([figures.controls_chart(record, language)]),
         "gallery": _gallery(folder),
