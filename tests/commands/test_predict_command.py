@@ -56,7 +56,9 @@ def test_samples_have_scores_decisions_pictures_and_a_page(own_run, capsys, tmp_
             assert (tmp_path / "out" / row[name]).is_file(), name
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == document
     page = (tmp_path / "out" / "index.html").read_text()
-    assert page.count("data:image/webp") == 12 and "http" not in re.sub('data:[^"]*', "", page)
+    assert (
+        page.count("data:image/webp") == 12 and "http:" not in page and "https:" not in re.sub('data:[^"]*', "", page)
+    )
     looks = [(look["split"], look["purpose"]) for look in read_run(own_run.path).of("look")]
     assert looks[-1] == ("test", "pictures of single samples")
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tiny_street import tiny_frame
 from veritrain.data.voxels import CELL, cells_of_points, centres_of_cells
-from veritrain.experiments.voxel_map import draw_voxels, voxels_of
+from veritrain.experiments.voxel_map import draw_voxels, outline, voxels_of
 
 PLACE = (0.0, 0.0, 1.8)
 
@@ -35,7 +35,7 @@ def test_each_voxel_has_the_highest_score_and_any_label_of_its_returns(frame):
 
 
 def test_middles_lie_in_the_cells_they_are_the_middles_of():
-    points = np.random.default_rng(1).uniform(-30, 10, (200, 3))
+    points = np.random.default_rng(1).uniform((-30, -30, -8), (30, 30, 10), (200, 3))
     cells = cells_of_points(points, PLACE)
     middles = centres_of_cells(cells, PLACE)
     assert np.array_equal(cells_of_points(middles, PLACE), cells)
@@ -55,3 +55,12 @@ def test_the_picture_outlines_labels_and_is_left_out_without_a_score(frame, tmp_
         assert green > 50 > (np.abs(np.asarray(picture.convert("RGB")).astype(int) - (0, 158, 115)).sum(-1) < 40).sum()
     assert not draw_voxels(frame, np.full(len(frame.points), np.nan, np.float32), PLACE, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_the_outline_of_voxels_is_that_of_the_body_they_make():
+    middles = np.array([[x, 0.0, 0.0] for x in (0.0, CELL, 2 * CELL)])
+    edges = outline(middles)
+    lengths = np.linalg.norm(edges[:, 0] - edges[:, 1], axis=1)
+    # a bar of three: four long sides in three pieces each, and two ends of four edges
+    assert len(edges) == 12 + 8 and np.allclose(lengths, CELL)
+    assert len(outline(middles[[0, 2]])) == 24

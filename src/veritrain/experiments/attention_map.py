@@ -208,11 +208,16 @@ def _named(
         axes.plot(*place, "+", color=colour, markersize=12, markeredgewidth=2.5)
     right = place[0] > axes.get_xlim()[0] + 0.9 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     axes.annotate(
-        name, (float(place[0]), float(place[1])), xytext=(-7 if right else 7, -16 if below else 5), textcoords="offset points",
-        ha="right" if right else "left", color=colour, fontsize=12,
-        fontweight="bold", bbox={"boxstyle": "round,pad=0.12", "facecolor": "#101014", "alpha": 0.75, "linewidth": 0},
-        annotation_clip=True,
-    )  # fmt: skip
+        name,
+        (float(place[0]), float(place[1])),
+        xytext=(-7 if right else 7, -16 if below else 5),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        color=colour,
+        fontsize=12,
+        fontweight="bold",
+        bbox={"boxstyle": "round,pad=0.12", "facecolor": "#101014", "alpha": 0.75, "linewidth": 0},
+    )
 
 
 def _token_close_up(axes: Axes, frame: Frame, looks: Looks, token: int, colour: str, name: str) -> None:

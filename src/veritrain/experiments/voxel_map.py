@@ -54,14 +54,14 @@ def draw_voxels(frame: Frame, scores: NDArray[np.float32], location: tuple[float
         return False
     figure = Figure(figsize=(12, 9), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    axes: Any = figure.add_axes((-0.03, -0.02, 0.96, 1.04), projection="3d", computed_zorder=False)
+    axes: Any = figure.add_axes((-0.01, -0.02, 0.94, 1.04), projection="3d", computed_zorder=False)
     order = np.argsort(level, kind="stable")
     middles, level, labelled = middles[order], level[order], labelled[order]
     shade: Any = figure.colorbar(_scatter(axes, middles, level), cax=figure.add_axes((0.925, 0.2, 0.018, 0.6)))
     shade.set_label("highest score of the voxel's returns")
     shade.solids.set_alpha(1.0)
     if labelled.any():
-        lines = Line3DCollection(_wires(middles[labelled]), colors="#009e73", linewidths=1.1, zorder=4)
+        lines = Line3DCollection(outline(middles[labelled]), colors="#009e73", linewidths=1.4, zorder=4)
         lines.set_label(f"labelled anomalous ({int(labelled.sum())} voxels)")
         axes.add_collection3d(lines)
     axes.plot([0, 6], [0, 0], [0, 0], color="#0072b2", linewidth=3, zorder=5, label="ego vehicle, 6 m ahead")
@@ -88,11 +88,16 @@ def _scatter(axes: Any, middles: NDArray[np.float64], level: NDArray[np.float32]
     return drawn
 
 
-def _wires(middles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(V, 3) middles -> (12 V, 2, 3) edges of the voxels."""
+def outline(middles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(V, 3) middles of voxels -> (E, 2, 3) the edges of the body that they make together.
+
+    An edge inside the body or within one of its flat sides belongs to two or four voxels and is left out: it would
+    hide the scores.
+    """
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * CELL / 2
-    ends = middles[:, None, None] + corners[np.array(EDGES)][None]
-    return ends.reshape(-1, 2, 3)
+    ends = (middles[:, None, None] + corners[np.array(EDGES)][None]).reshape(-1, 6)
+    edges, count = np.unique(ends.round(4), axis=0, return_counts=True)
+    return edges[count % 2 == 1].reshape(-1, 2, 3)
 
 
 def _frame_axes(axes: Any) -> None:
@@ -102,7 +107,7 @@ def _frame_axes(axes: Any) -> None:
     axes.view_init(elev=ELEVATION, azim=AZIMUTH)
     axes.set_xlabel("ahead (m)", labelpad=12, fontsize=12)
     axes.set_ylabel("left (m)", labelpad=12, fontsize=12)
-    axes.set_zlabel("up (m)", labelpad=2, fontsize=12)
+    axes.set_zlabel("up (m)", labelpad=-4, fontsize=12)
     axes.set_zticks([LOW[2], 0, HIGH[2]])
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((0.97, 0.97, 0.98, 1.0))

@@ -217,7 +217,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "得分只表示帧、回波或像素之间的排序，不是概率。绿色标出标注为异常的部分。",
     ),
     "no_attention": ("No attention map", "没有注意力图"),
-    "resized": ("Images of another size were resized (height × width)", "其他尺寸的图像已缩放（高 × 宽）"),
+    "resized": ("Images of another size were resized (height x width)", "其他尺寸的图像已缩放（高 × 宽）"),
     "unread": ("Could not be read", "无法读取"),
     "picture_image": ("pixel scores over the image", "图像上的像素得分"),
     "picture_points": ("scores of returns from above", "回波得分俯视图"),
