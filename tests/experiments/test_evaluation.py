@@ -28,7 +28,7 @@ def test_pixel_ids_are_those_of_the_files_and_agree_with_the_labels(held):
 
 
 def test_every_part_is_there_and_is_json(further):
-    assert set(further) == {"by_kind", "by_size", "voxels", "components"}
+    assert set(further) == {"by_kind", "curves_by_kind", "by_size", "voxels", "components"}
     json.dumps(further, allow_nan=False)
     assert {"family", "positives", "groups", "frame_auroc"} <= set(next(iter(further["by_kind"].values())))
     families = {entry["family"] for entry in further["by_kind"].values()}
