@@ -62,7 +62,7 @@ def test_list_names_everything(kind, capsys):
     assert [line.split()[0] for line in lines] == list(catalog.KINDS[kind])
 
 
-@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"data", "train"}))
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"baseline", "data", "train"}))
 def test_every_command_has_help_with_an_example(name, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([name, "--help"])
@@ -70,7 +70,9 @@ def test_every_command_has_help_with_an_example(name, capsys):
     assert left.value.code == 0 and f"example: veritrain {name} " in text and f"usage: veritrain {name}" in text
 
 
-@pytest.mark.parametrize(("name", "said"), [("data", "data make WORLD OUT"), ("train", "tasks: anomaly")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("baseline", "baseline METHOD"), ("data", "data make WORLD OUT"), ("train", "tasks: anomaly")]
+)
 def test_commands_of_two_words_explain_the_second(name, said, capsys):
     assert cli.main([name]) == cli.main([name, "--help"]) == 0
     assert said in capsys.readouterr().out

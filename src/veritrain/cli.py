@@ -276,6 +276,18 @@ def train(words: list[str]) -> int:
     return commands.train(words[0], words[1:], _parser, _parse)
 
 
+def baseline(words: list[str]) -> int:
+    """baseline METHOD: what a method scores that was shown no label (memory-bank), without a network beside it."""
+    from veritrain.commands import baseline as commands
+
+    if not words or words[0] in ("-h", "--help"):
+        print(f"{baseline.__doc__}\nveritrain baseline METHOD --help shows its options.")
+        return 0
+    if words[0] not in commands.METHODS:
+        raise UsageError(f"no method '{words[0]}'", found=words[0], fix=did_you_mean(words[0], commands.METHODS))
+    return commands.METHODS[words[0]](words[1:], _parser, _parse)
+
+
 def resume(words: list[str]) -> int:
     """resume RUN: go on where a run stopped (the recipe in its folder is used)."""
     from veritrain.commands import train as commands
@@ -314,6 +326,7 @@ def watch(words: list[str]) -> int:
 COMMANDS: dict[str, tuple[Command, str]] = {
     "audit": (audit, "judge a run, a log, a table or a report"),
     "train": (train, "train, evaluate, control, judge and report"),
+    "baseline": (baseline, "score a method that was shown no label"),
     "resume": (resume, "go on where a run stopped"),
     "evaluate": (evaluate, "score a run's best checkpoint again"),
     "predict": (predict, "scores and pictures of single frames"),

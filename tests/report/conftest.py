@@ -48,6 +48,32 @@ def components_of() -> dict[str, Any]:
     return {"threshold": 0.7123, "threshold_from": "val", "tracks": {"anomaly": row, HOSTILE: row}}
 
 
+def reference_of() -> dict[str, Any]:
+    """What ``experiments.memory_bank`` writes: one metric undefined, one without a gain."""
+    bank = {
+        "features": f"random {HOSTILE}",
+        "channels": 96,
+        "entries": 2000,
+        "chosen_from": 50000,
+        "parameters": 177600,
+    }
+    return {
+        "memory bank": {
+            "about": f"PatchCore {HOSTILE}",
+            "metrics": {
+                "frame_auroc": metric_entry(0.7654, 0.6543, 0.8432, reliable=True),
+                "point_fpr95": metric_entry(None, None, None, reliable=False),
+            },
+            "by_kind": {"static": kind_entry(0.71, [0.6, 0.8])},
+            "model_gain": {"frame_auroc": {"value": 0.1111, "ci95": [0.0123, 0.2345]}},
+            "banks": {"image": bank, "points": bank},
+            "trainable": 0,
+            "normal": {"scenarios": 4, "frames": 48, "scenarios_held_out": 2, "frames_held_out": 24},
+            "seconds": {"fit": 13.9, "predict": 39.1},
+        }
+    }
+
+
 def results_of(kinds: dict[str, Any]) -> dict[str, Any]:
     fpr = [i / 60 for i in range(61)]
     tpr = [x**0.22 for x in fpr]
@@ -78,6 +104,7 @@ def results_of(kinds: dict[str, Any]) -> dict[str, Any]:
         "by_size": {"1 to 11 returns": kind_entry(0.62, [0.5, 0.7])},
         "voxels": voxels_of(),
         "components": components_of(),
+        "reference": reference_of(),
         "curves": {"frame": curves, "point": curves},
         "latency_ms": 8.123,
         "parameters": 412345,

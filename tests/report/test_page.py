@@ -106,7 +106,7 @@ def test_the_verdict_stands_first_with_reasons(page):
     order = [node.attributes.get("id") for node in page.walk() if node.tag == "section" or node.tag == "h2"]
     named = [name for name in order if name]
     before = ["verdict", "metrics", "checks", "not-run", "waivers", "training", "ranking", "confusion", "by-kind"]
-    before += ["voxels", "components"]
+    before += ["voxels", "components", "reference"]
     assert named == [*before, "gallery", "controls", "data-card", "model-card", "reproduce"]
 
 

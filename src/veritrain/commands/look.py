@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -15,6 +14,7 @@ from veritrain.errors import UsageError, did_you_mean
 from veritrain.record import RecordWriter, RunFolder, demand_run, read_run, write_json
 from veritrain.report.breakdown import breakdown_text
 from veritrain.report.publish import publish
+from veritrain.report.reference import metrics_text, reference_text
 from veritrain.report.sheet import write_sheet
 from veritrain.report.terminal import print_verdict
 
@@ -44,24 +44,9 @@ def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
     with RecordWriter(folder) as writer:
         writer.event("look", split="test", purpose="evaluation again")
     write_json(folder.results, {**stored, **results})
-    print(json.dumps(results, indent=1) if given.json else f"{_table(results)}\n\n{breakdown_text(results)}")
+    parts = (metrics_text(results), breakdown_text(results), reference_text(results))
+    print(json.dumps(results, indent=1) if given.json else "\n\n".join(part for part in parts if part))
     return 0
-
-
-def _table(results: dict[str, Any]) -> str:
-    lines = [f"{'metric':<20}{'value':>9}{'95 % interval':>20}{'chance':>9}{'baseline':>10}{'n':>10}{'groups':>8}"]
-    for name, entry in results["metrics"].items():
-        low, high = entry["ci95"]
-        interval = "undefined" if low is None else f"[{low:.3f}, {high:.3f}]"
-        numbers = [_told(entry[key]) for key in ("value", "chance", "baseline")]
-        lines.append(
-            f"{name:<20}{numbers[0]:>9}{interval:>20}{numbers[1]:>9}{numbers[2]:>10}{entry['n']:>10}{entry['groups']:>8}"
-        )
-    return "\n".join(lines)
-
-
-def _told(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
 
 
 def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:

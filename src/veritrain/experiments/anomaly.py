@@ -21,6 +21,7 @@ from veritrain.data.frames import LABEL_KEYS, ExchangedInput
 from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
 from veritrain.experiments.evaluation import further_results, predictions_on_test
+from veritrain.experiments.memory_bank import demand_reference, reference_results
 from veritrain.experiments.networks import network_options, stages_of, weights_digest
 from veritrain.experiments.pictures import write_gallery
 from veritrain.experiments.short import short_training
@@ -47,7 +48,7 @@ CHEAP_PROBES = tuple(catalog.PROBES)
 PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
 FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "prefetch", "hold", "memory_mb", "threads", "cache",
                   "keep_checkpoints", "checkpoint_every", "max_seconds", "patience", "waivers", "data",
-                  "loggers")  # fmt: skip
+                  "loggers", "reference", "reference_size", "reference_weights")  # fmt: skip
 ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
 
 
@@ -141,6 +142,7 @@ def run(
             _refuse_existing(folder)
         tracked = config.Tracked(recipe)
         prepared = prepare(tracked)  # type: ignore[arg-type]
+        demand_reference(prepared.recipe, prepared.data)
         if resume:
             _refuse_changes(folder, recipe, prepared.data)
         config.dump(recipe, folder.recipe)
@@ -292,6 +294,7 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
         "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
         "confusion": _confusion(predictions, threshold),
         **further_results(prepared.recipe, data, trivial, {"model": predictions, **baselines}, validation),
+        "reference": reference_results(prepared.recipe, data, task, trivial, predictions),
         "curves": curves_of_levels(predictions, CURVES, of),
         "returns_scored": returns_scored(predictions),
         "latency_ms": latency_ms(model, data.sets["test"]),

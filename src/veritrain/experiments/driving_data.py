@@ -50,7 +50,7 @@ class DrivingData:
     def position_maps(self) -> PositionMaps:
         """The position baseline, from the training split's own labels (never the spoilt ones)."""
         train = self.sets["train"]
-        true = FrameSet(train.frames, train.views, hold=train.hold)
+        true = FrameSet(train.frames, train.views, hold=train.hold, cloud=train.cloud)
         true.share_views_with(train)
         labels = (true.labels_at(index) for index in range(len(true)))
         return PositionMaps.fit_stream(

@@ -33,7 +33,7 @@ def predictions_on_test(recipe: AnomalyRecipe, data: DrivingData, task: Task, mo
     """Predictions over test, with ``pixel_ids`` (N, H, W) uint8 where ids are on disk; no model ever sees them."""
     test = data.sets["test"]
     predictions = predict_set(task, model, test)
-    ids = _pixel_ids(open_source(recipe), data.keys["test"], test.frames[0].image.shape[:2])
+    ids = pixel_ids_of(open_source(recipe), data.keys["test"], test.frames[0].image.shape[:2])
     return predictions if ids is None else {**predictions, "pixel_ids": ids}
 
 
@@ -64,7 +64,7 @@ def further_results(
     }
 
 
-def _pixel_ids(source: AnoVoxFormat, keys: Sequence[FrameKey], size: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def pixel_ids_of(source: AnoVoxFormat, keys: Sequence[FrameKey], size: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """(N, H, W) ids, 0 (unlabelled) in frames without a file; None where no frame has one."""
     ids = np.zeros((len(keys), *size), np.uint8)
     found = False

@@ -21,13 +21,14 @@ def breakdown_metrics(entries: Mapping[str, Mapping[str, Any]] | None) -> list[s
 
 def breakdown_text(results: Mapping[str, Any]) -> str:
     """All four tables as plain text; what a result does not hold is left out."""
-    parts = [_kinds(results.get(key) or {}, title) for key, title in (("by_kind", "kind"), ("by_size", "size"))]
+    parts = [kinds_text(results.get(key) or {}, title) for key, title in (("by_kind", "kind"), ("by_size", "size"))]
     parts.append(_voxels((results.get("voxels") or {}).get("protocols") or {}))
     parts.append(_components((results.get("components") or {}).get("tracks") or {}))
     return "\n\n".join(part for part in parts if part)
 
 
-def _kinds(entries: Mapping[str, Mapping[str, Any]], title: str) -> str:
+def kinds_text(entries: Mapping[str, Mapping[str, Any]], title: str) -> str:
+    """``by_kind`` or ``by_size`` as a table; nothing without an entry."""
     measured = breakdown_metrics(entries)
     head = [title, "frames", "groups", *(metric_words(name) for name in measured)]
     rows = [

@@ -125,6 +125,19 @@ WORDS: dict[str, tuple[str, str]] = {
     "mean_f1": ("Mean F1", "平均 F1"),
     "truths": ("Annotated", "标注数"),
     "called": ("Predicted", "预测数"),
+    "reference": ("Beside it: a method that saw no labels", "对照：未使用任何标签的方法"),
+    "reference_note": (
+        "A method of its own on the same test split, made of normal scenarios alone. It is no trivial baseline and "
+        "no check reads it.",
+        "在同一测试集上的独立方法，仅由正常场景构成。它不是平凡基线，任何检查都不读取它。",
+    ),
+    "gain_of_run": ("This run over it, 95 %", "本次运行相对其的增益，95 %"),
+    "bank": ("Bank", "记忆库"),
+    "features": ("Features", "特征"),
+    "entries": ("Entries", "条目数"),
+    "chosen_from": ("Chosen from patches", "候选图块数"),
+    "normal_frames": ("Normal frames, for the banks + held out for the scale", "正常帧：建库 + 留出用于定标"),
+    "seconds_taken": ("Seconds, to make + to score", "秒数：建库 + 打分"),
     # Checks
     "checks": ("Checks", "检查"),
     "check": ("Check", "检查项"),

@@ -91,6 +91,10 @@ class AnomalyRecipe:
         loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
         waivers: checks set aside, shown in the report, never counted as passed.
         cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
+        reference: none, or memory_bank: a method that sees normality scenarios and no label, scored on the same test
+            split and shown beside the network (`veritrain baseline memory-bank` makes it alone).
+        reference_size: entries of each of its two banks.
+        reference_weights: a local .safetensors file of torchvision's ResNet18 for it; empty is random features.
     """
 
     OLDER_WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"augment": {"True": "flip", "False": "none"}}
@@ -153,6 +157,9 @@ class AnomalyRecipe:
     loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
     waivers: list[WaiverOption] = field(default_factory=list)
     cloud: int = 0
+    reference: Literal["none", "memory_bank"] = "none"
+    reference_size: int = 2000
+    reference_weights: str = ""
 
     def __post_init__(self) -> None:
         if self.model not in catalog.MODELS:
@@ -173,6 +180,20 @@ class AnomalyRecipe:
             )
         if self.cloud < 0:
             raise ConfigError("cloud is a number of returns", expected="0 or more", found=str(self.cloud))
+        self._check_reference()
+
+    def _check_reference(self) -> None:
+        if self.reference_size < 2:
+            found = str(self.reference_size)
+            raise ConfigError("a bank is too small", expected="reference_size 2 or more", found=found)
+        idle = not self.reference_weights and self.reference_size == AnomalyRecipe.reference_size
+        if self.reference == "none" and not idle:
+            raise ConfigError(
+                "reference_size and reference_weights are of a reference",
+                expected="reference memory_bank beside them",
+                found=f"reference none, {self.reference_size}, '{self.reference_weights}'",
+                fix="add --reference memory_bank, or leave them out",
+            )
 
     def _refuse_idle_keys(self) -> None:
         """A key that changes nothing for this network must keep its default."""
