@@ -226,3 +226,11 @@ def test_training_ends_with_the_same_weights_wherever_frames_are_held(small_worl
         assert prepared.data.sets["train"].hold == hold
         found[hold, workers] = weights_of(prepared, tmp_path / f"{hold}{workers}")
     assert len(set(found.values())) == 1, found
+
+
+def test_position_maps_leave_the_clouds_of_their_training_set_whole(opened):
+    """The maps read the same kept arrays: what they make first must hold what a cloud is made of."""
+    data = opened(model="report001-attention", cloud=50)
+    data.position_maps()
+    train = data.sets["train"]
+    assert all(len(train.sample(index, epoch=0, seed=0)["cloud"]) == 50 for index in range(len(train)))
