@@ -52,7 +52,9 @@ def test_ctrl_c_ends_it_with_130_and_no_traceback_and_torch_is_not_loaded(folder
         start(writer)
         step(writer, 1, 1)
         writer.flush()
-        run = "import sys; from veritrain.cli import main; n = main(sys.argv[1:])"
+        # A shell starts background jobs with SIGINT ignored, and children inherit that: a terminal does not.
+        run = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        run += "from veritrain.cli import main; n = main(sys.argv[1:])"
         code = run + "; print('torch' in sys.modules); sys.exit(n)"
         words = [sys.executable, "-u", "-c", code, "watch", str(folder.path), "--every", "0.2"]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
