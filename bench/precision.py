@@ -5,6 +5,9 @@ Run ``python bench/precision.py``; prints Markdown. Each variant is a whole opti
 already on the device, so reading data is left out. The variants take turns; a ratio is the median over the turns of
 a variant's time over that of float32 in the same turn. Above 1 is slower.
 
+``--model`` takes a network of the reports instead, with the batch of its report: ``report000-simple`` (2) and
+``report001-attention`` (8).
+
 On a GPU the sizes are 512 x 768 with batches of 8 and of 2, and beside the ratios stand samples per second, peak
 memory and model FLOP utilisation: FLOPs of convolutions and matrix products in forward and backward, as
 ``torch.utils.flop_counter`` counts them, per second, over the dense peak of the arithmetic used (PEAKS). Gathers,
@@ -30,7 +33,8 @@ from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import Calibration, Frame
 from veritrain.errors import ConfigError
 from veritrain.models.options import FusionOptions
-from veritrain.tasks.anomaly import AnomalyTask
+from veritrain.models.origin_facts import answered_levels, returns_of
+from veritrain.tasks.anomaly import AnomalyTask, claims_of
 from veritrain.training.engine import start_engine
 from veritrain.training.options import LoopOptions
 from veritrain.training.step import Stepper
@@ -48,6 +52,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bf16, channels-last, compiled": {"compile": "default", "precision": "bf16-mixed", "channels_last": True},
 }
 GPU_ONLY = ("float32, TF32",)
+REPORTED = {"report000-simple": 2, "report001-attention": 8}
+"""The networks whose reports state a speed, and their batches: 50 and 21 steps a second on an RTX 4090."""
 PEAKS = {
     ("H100", "float32"): 67.0, ("H100", "TF32"): 494.7, ("H100", "16 bit"): 989.4,
     ("H200", "float32"): 67.0, ("H200", "TF32"): 494.7, ("H200", "16 bit"): 989.4,
@@ -67,7 +73,7 @@ class Variant:
     steps: int = 0
 
 
-def made_batch(height: int, width: int, samples: int) -> dict[str, Any]:
+def made_batch(height: int, width: int, samples: int, model: str) -> dict[str, Any]:
     """Noise in the shapes of AnoVox: one camera, a sweep of 64 x 1,563 returns around the car, 2 % anomalous."""
     frames = []
     for number in range(samples):
@@ -94,16 +100,19 @@ def made_batch(height: int, width: int, samples: int) -> dict[str, Any]:
                 calibration=Calibration(intrinsics=intrinsics(height, width, 90.0), camera_from_lidar=extrinsics),
             )
         )
-    data = FrameSet(frames, ViewOptions())
+    data = FrameSet(frames, ViewOptions(), cloud=returns_of(model, 0))
     return dict(data.collate([data.sample(index, epoch=0, seed=0) for index in range(samples)]))
 
 
-def task_of(channels: int) -> AnomalyTask:
+def task_of(channels: int, model: str) -> AnomalyTask:
+    levels = answered_levels(model, "attention")
     return AnomalyTask(
         network=FusionOptions(width=channels),
         loss="bce",
-        pos_weights={"frame": 1.0, "point": 20.0, "pixel": 20.0},
-        term_weights={"frame": 1.0, "point": 2.0, "pixel": 2.0},
+        pos_weights={level: 1.0 if level == "frame" else 20.0 for level in levels},
+        term_weights={level: 1.0 if level == "frame" else 2.0 for level in levels},
+        claims=claims_of(model),
+        model_name=model,
     )
 
 
@@ -160,8 +169,8 @@ def ready(names: list[str], task: AnomalyTask, batch: Mapping[str, Any], acceler
 
 
 def measure(size: tuple[int, int], batch_size: int, given: argparse.Namespace, accelerator: str) -> None:
-    task = task_of(given.channels)
-    batch: dict[str, Any] = made_batch(*size, batch_size)
+    task = task_of(given.channels, given.model)
+    batch: dict[str, Any] = made_batch(*size, batch_size, given.model)
     if accelerator == "cuda":
         batch = {key: value.cuda() if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     names = [name for name in given.variants or VARIANTS if accelerator == "cuda" or name not in GPU_ONLY]
@@ -172,8 +181,8 @@ def measure(size: tuple[int, int], batch_size: int, given: argparse.Namespace, a
             one.milliseconds.append(take_steps(one, batch, given.steps))
     parameters = sum(p.numel() for p in task.model().parameters())
     print(
-        f"\n{size[0]}x{size[1]}, batch {batch_size}, {parameters:,} parameters, {flops / 1e9:.4g} GFLOP a step, "
-        f"{given.steps} steps a turn, {given.repeats} turns\n"
+        f"\n{given.model}, {size[0]}x{size[1]}, batch {batch_size}, {parameters:,} parameters, "
+        f"{flops / 1e9:.4g} GFLOP a step, {given.steps} steps a turn, {given.repeats} turns\n"
     )
     (print_gpu if accelerator == "cuda" else print_cpu)(variants, batch_size, flops)
 
@@ -208,6 +217,7 @@ def print_gpu(variants: list[Variant], batch_size: int, flops: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=("fusion", *REPORTED), default="fusion")
     parser.add_argument("--size", default="", help="HxW; by default 96x144 on a CPU, 512x768 on a GPU")
     parser.add_argument("--batch", type=int, default=0, help="samples a step; by default 8, on a GPU 8 and 2")
     parser.add_argument("--channels", type=int, default=32, help="width of the network")
@@ -218,7 +228,8 @@ def main() -> None:
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     given.steps = given.steps or (20 if accelerator == "cuda" else 1)
     height, width = map(int, (given.size or ("512x768" if accelerator == "cuda" else "96x144")).split("x"))
-    batches = [given.batch] if given.batch else [8, 2] if accelerator == "cuda" else [8]
+    usual = [8, 2] if accelerator == "cuda" else [8]
+    batches = [given.batch] if given.batch else [REPORTED[given.model]] if given.model in REPORTED else usual
     print(f"torch {torch.__version__}, {accelerator}, {torch.get_num_threads()} CPU threads\n")
     for batch_size in batches:
         measure((height, width), batch_size, given, accelerator)

@@ -1,8 +1,9 @@
 """``make ablations``: positional encodings, alignments, towers and heads of the fusion detector, one key at a time.
 
 Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: few seeds, no claim.
-Every run has the same 432 optimiser steps, no time budget and no controls; a run whose results exist is not made again.
-Writes results/ablations.json after every run and prints the table of docs/results.md.
+Every run has the same 432 optimiser steps, no time budget and no controls; a run whose results exist, in its folder or
+in the results file, is not made again. ``--jobs`` at a time (one a processor; with a GPU they share it). Writes
+results/ablations.json after every run and prints the table of docs/results.md.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "ablations.json"
 WORLD = {"scenarios": "72", "frames": "12", "size": "96x144", "seed": "23"}
 EPOCHS = "8"
 VARIANTS: dict[str, list[str]] = {
@@ -44,19 +46,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablations")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT")
     given = parser.parse_args()
-    data = make_world(given.runs)
-    jobs = [(given.runs, data, name, seed) for seed in range(given.seeds) for name in given.only]
-    rows: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for row in pool.map(lambda job: run(*job), jobs):
-            rows.append(row)
-            write(rows)
+    asked = [(name, seed) for seed in range(given.seeds) for name in given.only]
+    found = {(row["variant"], row["seed"]): row for row in stored()}
+    missing = [one for one in asked if one not in found]
+    data = make_world(given.runs) if missing else given.runs
+    with ThreadPoolExecutor(max_workers=given.jobs) as pool:
+        waiting = [pool.submit(run, given.runs, data, name, seed) for name, seed in missing]
+        for done in as_completed(waiting):
+            row = done.result()
+            found[row["variant"], row["seed"]] = row
+            write([found[one] for one in sorted(found, key=in_order)])
             told = "  ".join(f"{key} {'-' if row[key] is None else format(row[key], '.3f')}" for key in METRICS)
             print(f"{row['variant']:<26} seed {row['seed']}  {told}", flush=True)
+    rows = [found[one] for one in asked]
     print("\n" + table(rows))
     return 0
+
+
+def stored() -> list[dict[str, Any]]:
+    """The rows that the results file holds of this world and these variants."""
+    if not RESULTS.is_file():
+        return []
+    content = json.loads(RESULTS.read_text(encoding="utf-8"))
+    same = content["world"] == WORLD and content["epochs"] == int(EPOCHS)
+    return [row for row in content["runs"] if same and row["flags"] == VARIANTS.get(row["variant"])]
+
+
+def in_order(one: tuple[str, int]) -> tuple[int, int]:
+    variant, seed = one
+    return seed, list(VARIANTS).index(variant)
 
 
 def make_world(runs: Path) -> Path:
@@ -80,7 +101,9 @@ def run(runs: Path, data: Path, name: str, seed: int) -> dict[str, Any]:
             raise SystemExit(f"{folder.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     results = json.loads((folder / "results.json").read_text())
     metrics = results["metrics"]
-    row: dict[str, Any] = {"variant": name, "seed": seed, "parameters": results["parameters"]}
+    environment = json.loads((folder / "environment.json").read_text())
+    row: dict[str, Any] = {"variant": name, "seed": seed, "flags": VARIANTS[name], "parameters": results["parameters"]}
+    row |= {"device": environment["gpu"] or "CPU", "torch": environment["packages"]["torch"]}
     row |= {key: metrics[key]["value"] if key in metrics else None for key in METRICS}
     row |= {f"{key}_ci95": metrics[key]["ci95"] if key in metrics else None for key in METRICS}
     row["baselines"] = {key: metrics[key]["baseline"] for key in METRICS if key in metrics}
@@ -89,10 +112,9 @@ def run(runs: Path, data: Path, name: str, seed: int) -> dict[str, Any]:
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    out = ROOT / "results" / "ablations.json"
-    out.parent.mkdir(exist_ok=True)
+    RESULTS.parent.mkdir(exist_ok=True)
     content = {"made_data": True, "world": WORLD, "command": "make ablations", "epochs": int(EPOCHS), "runs": rows}
-    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -1,16 +1,18 @@
 """``make pairs``: can the fusion network see what is odd only for both sensors together, and does fusion win there?
 
 Made data: worlds of pairs (``--anomalies pairs``), seed 23, never used while anything was tuned. Three stages, each
-resumable (a run whose results exist is not made again):
+resumable: a run whose results exist is not made again, and one whose folder is gone is taken from the results file.
 
 1. ``curve``: attention fusion on pure pairs (cue 0) with 45, 90 and 180 training groups: does the object-point AUROC
    reach 0.8? ``long``: the same with two and four times the steps.
 2. ``ease``: attention fusion and both single sensors on pairs with a cue for each sensor alone: where does it start?
 3. ``compare``: five ways of fusion, paired by seed. One primary claim, named before any run: attention fusion beats the
    better single sensor in object-point AP. Everything else is descriptive. The seeds that the claim needs and its power
-   are printed first, from the spread of the first two seeds.
+   at a range of effects are printed before any run, and again at the effect and spread of the first two seeds.
 
-Writes results/pair_study.json after every run and prints the tables of docs/results.md.
+``--jobs`` runs at a time (by default one a processor; with a GPU they share it), ``--until`` seconds after which no run
+is started and those under way are asked to save and stop. Writes results/pair_study.json after every run, in which each
+run has the device it was trained on, and prints the tables of docs/results.md.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +36,7 @@ from veritrain.statistics.comparison import compare_paired
 from veritrain.statistics.power import seeds_needed, sign_flip_power
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "pair_study.json"
 WORLD = {"scenarios": "360", "frames": "8", "size": "96x144", "seed": "23", "anomalies": "pairs"}
 TRAIN_GROUPS = 180
 """Half of the scenarios."""
@@ -45,7 +51,11 @@ VALIDATIONS = 8
 """About so many in a run."""
 REACHED = 0.8
 SINGLE = ("image_only", "points_only")
-FUSIONS = ("attention", "concat", "late", *SINGLE)
+FUSIONS = ("attention", *SINGLE, "concat", "late")
+CLAIMED = ("attention", *SINGLE)
+"""The arms of the primary claim; their seeds are made first."""
+EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)
+"""Mean paired gains, in their own standard deviations, for which power is printed before any run."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,11 @@ def jobs_of(stage: str, cue: float, seeds: int) -> list[Job]:
     if stage == "ease":
         cues = (0.0, 0.1, 0.2, 0.4)
         return [Job(fusion, one, TRAIN_GROUPS, 0, COMPARED_STEPS) for one in cues for fusion in ("attention", *SINGLE)]
-    return [Job(fusion, cue, TRAIN_GROUPS, seed, COMPARED_STEPS) for seed in range(seeds) for fusion in FUSIONS]
+    claimed = [Job(fusion, cue, TRAIN_GROUPS, seed, COMPARED_STEPS) for seed in range(seeds) for fusion in CLAIMED]
+    others = [fusion for fusion in FUSIONS if fusion not in CLAIMED]
+    return claimed + [
+        Job(fusion, cue, TRAIN_GROUPS, seed, COMPARED_STEPS) for seed in range(seeds) for fusion in others
+    ]
 
 
 def main() -> int:
@@ -81,13 +95,18 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "pairs")
     parser.add_argument("--cue", type=float, default=0.0, help="of stage compare")
     parser.add_argument("--seeds", type=int, default=6, help="of stage compare")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
+    parser.add_argument("--until", type=float, default=float("inf"), help="seconds for all of it")
     given = parser.parse_args()
+    runner = Runner(given.runs, given.jobs, time.monotonic() + given.until)
     for stage in given.stages:
         jobs = jobs_of(stage, given.cue, given.seeds)
-        for cue in sorted({job.cue for job in jobs}):
-            make_world(given.runs, cue)
-        rows = all_runs(given.runs, stage, jobs)
-        print("\n" + table(stage, rows) + "\n", flush=True)
+        if stage == "compare":
+            print(power_table(given.seeds), flush=True)
+        rows = all_runs(runner, stage, jobs)
+        if rows:
+            print("\n" + table(stage, rows) + "\n", flush=True)
+        print(f"stage {stage}: {len(rows)} of {len(jobs)} runs", flush=True)
     return 0
 
 
@@ -100,58 +119,142 @@ def make_world(runs: Path, cue: float) -> Path:
     return data
 
 
-def all_runs(runs: Path, stage: str, jobs: list[Job]) -> list[dict[str, Any]]:
-    """Every job's row; the plan of the comparison is printed once two seeds of it are there."""
-    rows = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for row in pool.map(lambda job: run(runs, job), jobs):
-            rows.append(row)
+class Runner:
+    """Trainings in processes of their own, one thread each.
+
+    Args:
+        runs: where their folders are. jobs: at a time. deadline: on the monotonic clock; see ``--until``.
+    """
+
+    def __init__(self, runs: Path, jobs: int, deadline: float) -> None:
+        self.runs, self.jobs, self.deadline = runs, jobs, deadline
+        self._lock = threading.Lock()
+
+    def train(self, job: Job) -> dict[str, Any] | None:
+        """The row of a job, trained unless its results exist; None where the time ran out before."""
+        folder = self.runs / job.name
+        if not (folder / "results.json").is_file():
+            if time.monotonic() >= self.deadline:
+                return None
+            with self._lock:
+                make_world(self.runs, job.cue)
+            status, errors = self._run(command_of(job, self.runs))
+            if not (folder / "results.json").is_file():
+                if status in (128 + signal.SIGTERM, -signal.SIGTERM):
+                    return None
+                raise SystemExit(f"{job.name} ended with {status}:\n{errors[-2000:]}")
+        return row_of(folder, job)
+
+    def _run(self, command: list[str]) -> tuple[int, str]:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        left = self.deadline - time.monotonic()
+        try:
+            _, errors = process.communicate(timeout=left if left < threading.TIMEOUT_MAX else None)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            _, errors = process.communicate()
+        return process.returncode, errors
+
+
+def all_runs(runner: Runner, stage: str, jobs: list[Job]) -> list[dict[str, Any]]:
+    """Every job's row, in the order of the jobs; what the results file knows is not trained again."""
+    known = {row["name"]: row for row in stored(stage)}
+    found = {job.name: known[job.name] for job in jobs if job.name in known and fits(known[job.name], job)}
+    rows = [found[job.name] for job in jobs if job.name in found]
+    with ThreadPoolExecutor(max_workers=runner.jobs) as pool:
+        waiting = {pool.submit(runner.train, job): job for job in jobs if job.name not in found}
+        for done in as_completed(waiting):
+            row = done.result()
+            if row is None:
+                continue
+            found[row["name"]] = row
+            rows = [found[job.name] for job in jobs if job.name in found]
             write(stage, rows)
             print(f"{row['name']:<44} object-point AUROC {row['object_point_auroc']:.3f}  "
                   f"AP {row['object_point_ap']:.3f}  steps {row['steps']}", flush=True)  # fmt: skip
-            if [one["seed"] for one in rows] == [0] * len(FUSIONS) + [1] * len(FUSIONS):
+            if stage == "compare" and pilot_just_complete(rows, row):
                 print(plan(rows), flush=True)
     return rows
 
 
-def run(runs: Path, job: Job) -> dict[str, Any]:
-    """One training in a process of its own on one thread, unless its results exist."""
+def stored(stage: str) -> list[dict[str, Any]]:
+    """The rows that the results file holds of a stage of this study's world."""
+    if not RESULTS.is_file():
+        return []
+    content = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = content.get(stage, {}).get("runs", []) if content.get("world") == WORLD else []
+    return rows
+
+
+def fits(row: dict[str, Any], job: Job) -> bool:
+    """Whether a stored row is this job's: all that is varied agrees (steps are whole epochs, so at least as many)."""
+    same = all(row[key] == getattr(job, key) for key in ("fusion", "cue", "groups", "seed"))
+    return same and job.steps <= row["steps"] < job.steps + job.groups * int(WORLD["frames"]) // BATCH
+
+
+def command_of(job: Job, runs: Path) -> list[str]:
     folder = runs / job.name
-    if not (folder / "results.json").is_file():
-        epochs = -(-job.steps // (job.groups * int(WORLD["frames"]) // BATCH))
-        command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--run", str(folder)]
-        command += ["--data", str(make_world(runs, job.cue)), "--fusion", job.fusion, "--seed", str(job.seed)]
-        command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none", *SETTINGS]
-        command += ["--validate_every", str(max(1, epochs // VALIDATIONS)), "--memory_mb", "6000"]
-        if (folder / "checkpoints").exists():
-            command.append("--resume")
-        done = subprocess.run([*command, "--threads", "1"], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{job.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    epochs = -(-job.steps // (job.groups * int(WORLD["frames"]) // BATCH))
+    command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--run", str(folder)]
+    command += ["--data", str(runs / f"world-cue{job.cue:g}" / "data"), "--fusion", job.fusion, "--seed", str(job.seed)]
+    command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none", *SETTINGS]
+    command += ["--validate_every", str(max(1, epochs // VALIDATIONS)), "--memory_mb", "6000", "--threads", "1"]
+    return [*command, "--resume"] if (folder / "checkpoints").exists() else command
+
+
+def row_of(folder: Path, job: Job) -> dict[str, Any]:
     results = json.loads((folder / "results.json").read_text())
     lines = [json.loads(line) for line in (folder / "record.jsonl").read_text().splitlines()]
     steps = max((line["step"] for line in lines if isinstance(line.get("step"), int)), default=None)
+    environment = json.loads((folder / "environment.json").read_text())
     row: dict[str, Any] = {"name": job.name, **asdict(job), "steps": steps}
+    row |= {"device": environment["gpu"] or "CPU", "torch": environment["packages"]["torch"]}
     for metric in ("object_point_auroc", "object_point_ap", "point_ap", "frame_auroc"):
         entry = results["metrics"][metric]
         row |= {metric: entry["value"], f"{metric}_ci95": entry["ci95"], f"{metric}_chance": entry["chance"],
                 f"{metric}_baseline": entry["baseline"], f"{metric}_n": entry["n"]}  # fmt: skip
         row["test_groups"] = entry["groups"]
     row["by_kind"] = results.get("by_kind")
+    row["by_size"] = results.get("by_size")
     return row
 
 
-def of(rows: list[dict[str, Any]], fusion: str, metric: str = "object_point_ap") -> list[float]:
-    return [row[metric] for row in sorted(rows, key=lambda row: row["seed"]) if row["fusion"] == fusion]
+def power_table(seeds: int) -> str:
+    """What the comparison can show, before any run."""
+    lines = [
+        f"one primary claim needs at least {seeds_needed(1)} seeds (exact sign-flip test, level 0.05); {seeds} asked"
+    ]
+    for effect in EFFECTS:
+        power = sign_flip_power(effect, seeds)
+        lines.append(f"  power with {seeds} seeds at a mean gain of {effect:g} standard deviations: {power:.2f}")
+    return "\n".join(lines)
 
 
-def better_single(rows: list[dict[str, Any]]) -> str:
-    return max(SINGLE, key=lambda name: float(np.mean(of(rows, name))))
+def pilot_just_complete(rows: list[dict[str, Any]], newest: dict[str, Any]) -> bool:
+    pilot = {(fusion, seed) for fusion in CLAIMED for seed in range(2)}
+    made = {(row["fusion"], row["seed"]) for row in rows}
+    return pilot <= made and (newest["fusion"], newest["seed"]) in pilot
+
+
+def of(rows: list[dict[str, Any]], fusion: str, seeds: list[int], metric: str = "object_point_ap") -> list[float]:
+    by_seed = {row["seed"]: row[metric] for row in rows if row["fusion"] == fusion}
+    return [by_seed[seed] for seed in seeds]
+
+
+def seeds_of(rows: list[dict[str, Any]]) -> list[int]:
+    """The seeds that every arm of the primary claim has."""
+    made = [{row["seed"] for row in rows if row["fusion"] == fusion} for fusion in CLAIMED]
+    return sorted(set.intersection(*made))
+
+
+def better_single(rows: list[dict[str, Any]], seeds: list[int]) -> str:
+    return max(SINGLE, key=lambda name: float(np.mean(of(rows, name, seeds))))
 
 
 def plan(rows: list[dict[str, Any]]) -> str:
     """What the first two seeds say about the seeds that are needed."""
-    gains = np.array(of(rows, "attention")) - np.array(of(rows, better_single(rows)))
+    seeds = [0, 1]
+    gains = np.array(of(rows, "attention", seeds)) - np.array(of(rows, better_single(rows, seeds), seeds))
     spread = float(gains.std(ddof=1))
     effect = float(gains.mean()) / max(spread, 1e-6)
     lines = [f"one primary claim needs at least {seeds_needed(1)} seeds (exact sign-flip test, level 0.05)",
@@ -161,22 +264,22 @@ def plan(rows: list[dict[str, Any]]) -> str:
 
 
 def write(stage: str, rows: list[dict[str, Any]]) -> None:
-    out = ROOT / "results" / "pair_study.json"
-    out.parent.mkdir(exist_ok=True)
-    content = json.loads(out.read_text()) if out.is_file() else {"made_data": True, "command": "make pairs"}
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"made_data": True, "command": "make pairs"}
     content |= {"world": WORLD, "steps": STEPS}
     content[stage] = {"runs": rows}
-    if stage == "compare" and len(rows) % len(FUSIONS) == 0:
+    if stage == "compare" and len(seeds_of(rows)) > 1:
         content[stage]["primary"] = primary(rows)
-    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def primary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The one claim: attention fusion over the better single sensor, paired by seed."""
-    single = better_single(rows)
-    found = compare_paired(of(rows, "attention"), of(rows, single))
+    seeds = seeds_of(rows)
+    single = better_single(rows, seeds)
+    found = compare_paired(of(rows, "attention", seeds), of(rows, single, seeds))
     return {"claim": "attention fusion beats the better single sensor in object-point AP", "against": single,
-            "needed_seeds": seeds_needed(1), **asdict(found)}  # fmt: skip
+            "needed_seeds": seeds_needed(1), "seeds": seeds, **asdict(found)}  # fmt: skip
 
 
 def table(stage: str, rows: list[dict[str, Any]]) -> str:
@@ -210,7 +313,7 @@ def table(stage: str, rows: list[dict[str, Any]]) -> str:
     if stage in ("curve", "long"):
         reached = [row["name"] for row in rows if row["object_point_auroc"] >= REACHED]
         lines.append(f"object-point AUROC of at least {REACHED}: {len(reached)} of {len(rows)} runs")
-    if stage == "compare":
+    if stage == "compare" and len(seeds_of(rows)) > 1:
         claim = primary(rows)
         lines.append(f"primary claim: {claim['word']} over {claim['against']}: mean gain {claim['gain']:+.3f}, "
                      f"95 % interval {claim['low']:+.3f} to {claim['high']:+.3f}, p = {claim['p']:.3f}, "
