@@ -39,6 +39,9 @@ VARIANTS: dict[str, list[str]] = {
     "points_tower raw": ["--points_tower", "raw"],
     "augment full": ["--augment", "full"],
 }
+KINDS = ("seen by both", "seen by camera", "seen by lidar", "seen by pair", "sudden_braking")
+KIND_METRICS = ("frame_auroc", "object_point_ap")
+"""Of each kind of anomaly, by the sensors that it takes, kept for every run."""
 METRICS = ("frame_auroc", "point_ap", "object_point_auroc", "pixel_ap")
 
 
@@ -62,7 +65,7 @@ def main() -> int:
             told = "  ".join(f"{key} {'-' if row[key] is None else format(row[key], '.3f')}" for key in METRICS)
             print(f"{row['variant']:<26} seed {row['seed']}  {told}", flush=True)
     rows = [found[one] for one in asked]
-    print("\n" + table(rows))
+    print("\n" + table(rows) + "\n\n" + table_of_kinds(rows))
     return 0
 
 
@@ -107,6 +110,14 @@ def run(runs: Path, data: Path, name: str, seed: int) -> dict[str, Any]:
     row |= {key: metrics[key]["value"] if key in metrics else None for key in METRICS}
     row |= {f"{key}_ci95": metrics[key]["ci95"] if key in metrics else None for key in METRICS}
     row["baselines"] = {key: metrics[key]["baseline"] for key in METRICS if key in metrics}
+    kinds = ("seen by both", "seen by camera", "seen by lidar", "seen by pair", "sudden_braking")
+    row["by_kind"] = {
+        kind: {
+            key: entry.get(key) for key in ("positives", "groups", *KIND_METRICS, *(f"{k}_ci95" for k in KIND_METRICS))
+        }
+        for kind, entry in results["by_kind"].items()
+        if kind in kinds
+    }
     row["chance"] = {key: metrics[key]["chance"] for key in METRICS if key in metrics}
     return row
 
@@ -127,6 +138,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     for title, key in (("chance", "chance"), ("best trivial baseline", "baselines")):
         cells = [f"{rows[0][key][metric]:.3f}" for metric in METRICS]
         lines.append("| " + " | ".join([title, "", "", *cells]) + " |")
+    return "\n".join(lines)
+
+
+def table_of_kinds(rows: list[dict[str, Any]]) -> str:
+    """Frame AUROC of each kind's frames against all normal ones, for the ways of fusion; means over seeds."""
+    kinds = list(rows[0]["by_kind"])
+    counts = rows[0]["by_kind"]
+    head = [f"{kind} ({counts[kind]['positives']} frames, {counts[kind]['groups']} groups)" for kind in kinds]
+    lines = ["| variant | " + " | ".join(head) + " |", "|" + "---|" * (1 + len(kinds))]
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        if name.startswith(("default", "fusion")):
+            same = [row for row in rows if row["variant"] == name]
+            cells = [spread([row["by_kind"][kind]["frame_auroc"] for row in same]) for kind in kinds]
+            lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 
