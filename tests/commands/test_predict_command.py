@@ -124,6 +124,18 @@ def test_a_broken_frame_is_named_and_the_others_predicted(own_run, scenario, cap
     assert document["broken"][0]["frame"].endswith(file.stem.rsplit("_", 1)[1])
 
 
+def test_a_folder_of_both_layouts_needs_a_word(own_run, scenario, small_world_2023, capsys, tmp_path):
+    older = sorted(small_world_2023.glob("AnoVox_Normality*/*/Scenario_*-*"))[0]
+    shutil.copytree(older, scenario.parent / older.name)
+    assert cli.main(["predict", str(own_run.path), str(scenario.parent)]) == 65
+    assert "--layout 2024 or --layout 2023" in capsys.readouterr().err
+    words = ("--layout", "2023", "--samples", 1, "--out", tmp_path / "out")
+    (frame,) = predicted(capsys, own_run.path, scenario.parent, *words)["frames"]
+    assert older.name in frame["frame"]
+    assert cli.main(["predict", str(own_run.path), "--layout", "2023"]) == 64
+    assert "--layout is for an INPUT" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

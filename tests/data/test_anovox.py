@@ -306,6 +306,21 @@ class TestPlaces:
             AnoVoxFormat(world, AnoVoxOptions(on_broken="error"))
         assert "(0, 0, 1.8)" in caught.value.expected and "(0, 0, 2.4)" in caught.value.found
 
+    def test_labels_of_another_field_of_view_are_not_this_cameras(self, world):
+        setup = one(world, "sensor_setup.json")
+        content = json.loads(setup.read_text())
+        name = next(name for name in content if name.startswith("SEMANTIC-CAM"))
+        content[name]["args"]["camera_fov"] = 60
+        setup.write_text(json.dumps(content))
+        source = AnoVoxFormat(world)
+        assert (source.read(source.keys()[0]).pixel_labels == UNKNOWN).all()
+        reasons = [problem.reason for problem in source.inventory().unlabelled]
+        assert reasons == ["no SEMANTIC-CAM with the place and view of its sensor: labels are unknown"]
+        del content[name]["args"]["camera_fov"]
+        setup.write_text(json.dumps(content))
+        source = AnoVoxFormat(world)
+        assert (source.read(source.keys()[0]).pixel_labels != UNKNOWN).any(), "what is not stated contradicts nothing"
+
     def test_the_scenario_is_listed_beside_the_whole_ones(self, small_world, tmp_path):
         setups = sorted(small_world.rglob("sensor_setup.json"))[:2]
         for setup in setups:

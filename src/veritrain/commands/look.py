@@ -60,6 +60,9 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("inputs", nargs="*", type=str, help="folders of frames; the run's own data without any")
     parser.add_argument("--samples", type=int, default=0, help="evenly spaced frames: 8 of a split, all of an input")
     parser.add_argument("--split", choices=("", "train", "val", "test"), default="", help="of the run's data: test")
+    parser.add_argument(
+        "--layout", choices=("auto", "2024", "2023"), default="auto", help="of an INPUT that holds both"
+    )
     parser.add_argument("--out", type=str, default="", help="a folder; RUN/predictions/SPLIT (or input) without it")
     parser.add_argument("--attention", action="store_true", help="also who looked at whom")
     parser.add_argument("--voxels", action="store_true", help="also scored voxels in three dimensions")
@@ -92,6 +95,8 @@ def _refuse_idle(given: Namespace) -> None:
         raise UsageError(
             "--split is for the run's own data", found=f"--split {given.split} beside an INPUT", fix="leave one out"
         )
+    if given.layout != "auto" and not given.inputs:
+        raise UsageError("--layout is for an INPUT", found=f"--layout {given.layout} without one", fix="leave it out")
     if given["as"] and not given.labels_out:
         raise UsageError("--as without --labels_out", found=f"--as {given['as']}", fix="add --labels_out FOLDER")
 
@@ -109,7 +114,7 @@ def _predicted(given: Namespace, folder: RunFolder) -> tuple[dict[str, Any], Pat
     writer = LabelWriter(folder=Path(given.labels_out), form=form, about=about) if given.labels_out else None
     wanted = predicting.Wanted(out=out, attention=given.attention, voxels=given.voxels, labels=writer)
     if given.inputs:
-        parts = [inputs.open_inputs(folder, path, given.samples) for path in given.inputs]
+        parts = [inputs.open_inputs(folder, path, given.samples, given.layout) for path in given.inputs]
     else:
         if split == "test":
             with RecordWriter(folder) as record:

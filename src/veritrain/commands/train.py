@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
 from veritrain.errors import RecordError, UsageError
-from veritrain.record import RunFolder, demand_run, discard_unstarted, missing_folders, read_run
+from veritrain.record import RunFolder, RunRecord, demand_run, discard_unstarted, missing_folders, read_run
 from veritrain.report.figures import draw_curves
 from veritrain.report.publish import publish
 from veritrain.report.terminal import print_verdict
@@ -93,5 +93,14 @@ def _go(task: str, recipe: Any, folder: RunFolder, *, resume: bool) -> int:
     verdict = as_json(judge_all(record, waivers_of(folder.recipe)), folder.path)
     publish(folder, verdict)
     print_verdict(verdict)
+    for text in _dropped_loggers(record):
+        print(text, file=sys.stderr)
     print(f"report: {folder.report}", file=sys.stderr)
     return 0
+
+
+def _dropped_loggers(record: RunRecord) -> list[str]:
+    """What the newest segment of the record notes about loggers that broke."""
+    begins = max((place for place, line in enumerate(record.events) if line["event"] == "start"), default=0)
+    notes = [line for line in record.events[begins:] if line["event"] == "note" and line.get("kind") == "logger"]
+    return [str(note.get("text")) for note in notes]

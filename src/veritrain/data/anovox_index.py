@@ -263,9 +263,16 @@ def _choose_sensors(path: Path, found: list[Sensor], layout: str) -> dict[str, S
             )
         chosen[kind] = main
         for sensor in found:
-            if sensor.type in companions and (sensor.location, sensor.rotation) == (main.location, main.rotation):
+            if sensor.type in companions and _sees_the_same(sensor, main):
                 chosen.setdefault(sensor.type, sensor)
     return chosen
+
+
+def _sees_the_same(sensor: Sensor, main: Sensor) -> bool:
+    """Whether the labels of one lie on the data of the other: equal place and, where both state one, field of view."""
+    views = [one.arguments.get("camera_fov") for one in (sensor, main)]
+    same_view = None in views or views[0] == views[1]
+    return same_view and (sensor.location, sensor.rotation) == (main.location, main.rotation)
 
 
 def _demand_places(path: Path, setup: dict[str, dict[str, Any]]) -> None:
@@ -417,6 +424,6 @@ def _unmatched(path: Path, sensors: dict[str, Sensor], frames: list[int]) -> lis
             file = sensor.folder
             problems.append(Problem(scenario=path.name, frame=number, file=str(file), reason=reason, left_out=False))
     for labelled in sorted({"SEMANTIC-CAM", "SEMANTIC-LIDAR"} - set(sensors)):
-        reason = f"no {labelled} at the sensor's place: labels are unknown"
+        reason = f"no {labelled} with the place and view of its sensor: labels are unknown"
         problems.append(Problem(scenario=path.name, frame=None, file=str(path), reason=reason, left_out=False))
     return problems

@@ -102,14 +102,14 @@ def open_samples(folder: RunFolder, split: str, count: int) -> tuple[Opened, Sel
     return opened, Selected(source=open_source(prepared.recipe), keys=keys, own=True, size=size)
 
 
-def open_inputs(folder: RunFolder, path: str, count: int) -> tuple[Opened, Selected]:
+def open_inputs(folder: RunFolder, path: str, count: int, layout: str = "auto") -> tuple[Opened, Selected]:
     """The frames of a folder that a driving format recognises (evenly spaced ones with a count above 0).
 
     The run's own data are not needed. Images of another size are given in the run's (area means), labels and
-    calibration with them.
+    calibration with them. ``layout`` says which scenarios are meant where those of both AnoVox layouts lie.
 
     Raises:
-        DataError: no such folder, or none that is recognised; an image of another shape.
+        DataError: no such folder, or none that is recognised; both layouts and "auto"; an image of another shape.
         RecordError: the run does not say how large its images were.
     """
     recipe = config.load(AnomalyRecipe, folder.recipe)
@@ -123,7 +123,7 @@ def open_inputs(folder: RunFolder, path: str, count: int) -> tuple[Opened, Selec
             found="no such folder" if not Path(path).is_dir() else "a folder without scenarios",
             fix="give the folder that holds the extracted scenarios",
         )
-    options = AnoVoxOptions(on_broken=recipe.on_broken, image_height=size[0], image_width=size[1])
+    options = AnoVoxOptions(on_broken=recipe.on_broken, layout=layout, image_height=size[0], image_width=size[1])
     source = AnoVoxFormat(path, options)
     return _opened(folder, recipe, size), Selected(
         source=source, keys=spaced(source.keys(), count), own=False, size=size

@@ -8,6 +8,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import shutil
 import time
 import weakref
@@ -146,7 +147,7 @@ class RecordWriter:
             act()
         except Exception as error:  # noqa: BLE001 - whatever breaks in a logger, the record and the training go on
             self._mirrors.remove(mirror)
-            text = f"the logger {mirror.name} stopped: {type(error).__name__}: {error}"
+            text = _without_passwords(f"the logger {mirror.name} stopped: {type(error).__name__}: {error}")
             self.event("note", kind="logger", name=mirror.name, text=text)
             self.say(text)
 
@@ -233,6 +234,11 @@ def _take(lock: TextIO) -> None:
             if not tries_left:
                 raise
             time.sleep(LOCK_PAUSE_SECONDS)
+
+
+def _without_passwords(text: str) -> str:
+    """``https://user:password@host`` without what stands before the @: a tracking server's errors quote its address."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
 
 
 def _is_broken(value: Any) -> bool:

@@ -54,6 +54,22 @@ class HangingStore(FileStore):
         time.sleep(60)
 
 
+class SlowToOpen(FileStore):
+    def __init__(self, folder, *, resume):
+        time.sleep(0.6)  # MLflow makes a database
+        super().__init__(folder, resume=resume)
+
+
+class NeverOpens(FileStore):
+    def __init__(self, folder, *, resume):
+        time.sleep(60)  # a server that does not answer
+
+
+class TellsItsAddress(FileStore):
+    def __init__(self, folder, *, resume):
+        raise OSError("cannot reach https://me:my-password@tracking.example/api?mail=a@b nor ftp://you@there")
+
+
 def stored(path):
     return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -114,6 +130,42 @@ def test_a_store_that_hangs_holds_nobody_up(folder, monkeypatch):
     assert time.monotonic() - began < 20
     (note,) = [line for line in read_run(folder.path).of("note") if line.get("kind") == "logger"]
     assert "TimeoutError" in note["text"]
+
+
+def test_a_short_training_waits_for_a_store_that_takes_its_time_to_open(folder, monkeypatch):
+    monkeypatch.setattr(logger, "CLOSE_SECONDS", 0.1)
+    with RecordWriter(folder) as writer:
+        mirror(writer, folder, SlowToOpen)
+        writer.event("term", step=1, epoch=1, name="bce", value=0.5, weight=1.0, n=4, split="train")
+    assert kept(folder) == [("train/loss/bce", 1, 0.5)]
+    assert not read_run(folder.path).of("note")
+
+
+def test_a_store_that_never_opens_is_given_up_and_named(folder, monkeypatch):
+    monkeypatch.setattr(logger, "OPEN_SECONDS", 0.2)
+    monkeypatch.setattr(logger, "CLOSE_SECONDS", 0.1)
+    began = time.monotonic()
+    with RecordWriter(folder) as writer:
+        mirror(writer, folder, NeverOpens)
+        writer.event("term", step=1, epoch=1, name="bce", value=0.5, weight=1.0, n=4, split="train")
+    assert time.monotonic() - began < 10
+    (note,) = read_run(folder.path).of("note")
+    assert "did not open in time" in note["text"]
+
+
+def test_a_store_that_cannot_open_holds_the_end_up_no_longer(folder):
+    began = time.monotonic()
+    with RecordWriter(folder) as writer:
+        mirror(writer, folder, TellsItsAddress)
+    assert time.monotonic() - began < logger.CLOSE_SECONDS / 2
+    assert read_run(folder.path).of("note")
+
+
+def test_no_password_of_an_address_reaches_the_record_or_the_log(folder):
+    train(folder, store=TellsItsAddress)
+    (note,) = [line for line in read_run(folder.path).of("note") if line.get("kind") == "logger"]
+    assert "cannot reach https://***@tracking.example/api?mail=a@b nor ftp://***@there" in note["text"]
+    assert "my-password" not in folder.train_log.read_text() + folder.record.read_text()
 
 
 def test_a_store_that_is_too_slow_is_dropped_and_memory_stays_bounded(folder, monkeypatch):
@@ -179,6 +231,16 @@ def test_a_missing_package_names_the_extra(name, monkeypatch, folder):
         start_loggers([name], writer, folder, resume=False)
     assert "pip install 'veritrain[trackers]'" in str(caught.value) and caught.value.exit_code == 69
     assert not folder.loggers.exists()
+
+
+def test_a_broken_package_is_refused_by_name_before_the_training(monkeypatch, folder):
+    def broken(module):
+        raise TypeError("Descriptors cannot be created directly")  # what protobuf says to an older tensorboard
+
+    monkeypatch.setattr(logger.importlib, "import_module", broken)
+    with pytest.raises(MissingExtraError, match="TypeError: Descriptors") as caught:
+        logger.store_class("tensorboard")
+    assert caught.value.exit_code == 69
 
 
 def test_no_logger_is_no_work(folder):

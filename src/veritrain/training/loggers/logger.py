@@ -21,6 +21,9 @@ LOGGERS = {
 }
 MOST_WAITING = 200_000
 FLUSH_SECONDS = 2.0
+OPEN_SECONDS = 60.0
+"""How long a store may take to open, at least: MLflow makes a new database in 2 s of work, which is 11 s on a machine
+that is busy. Only a training that ends before then waits for it."""
 CLOSE_SECONDS = 10.0
 
 
@@ -94,8 +97,8 @@ def store_class(name: str) -> StoreMaker:
     module, _, attribute = LOGGERS[name].partition(":")
     try:
         found: StoreMaker = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise _missing(name, str(error)) from error
+    except Exception as error:  # a broken installation raises what it likes; nothing was trained yet
+        raise _missing(name, f"{type(error).__name__}: {error}") from error
     return found
 
 
@@ -161,6 +164,7 @@ class LoggerMirror:
         self._error: Exception | None = None
         self._names = {number.name for number in history}
         self._finished = False
+        self._opened, self._open_until = threading.Event(), time.monotonic() + OPEN_SECONDS
         self._thread = threading.Thread(
             target=self._work, args=(store, folder, resume), name=f"logger {name}", daemon=True
         )
@@ -196,8 +200,11 @@ class LoggerMirror:
         """
         self._raise_error()
         self._put_end()
+        self._opened.wait(max(0.0, self._open_until - time.monotonic()))
         self._thread.join(CLOSE_SECONDS)
         self._raise_error()
+        if not self._opened.is_set():
+            raise TimeoutError("its store did not open in time, and nothing was written")
         if self._thread.is_alive():
             raise TimeoutError(f"not everything was written within {CLOSE_SECONDS:g} s")
 
@@ -216,6 +223,7 @@ class LoggerMirror:
     def _work(self, store: StoreMaker, folder: RunFolder, resume: bool) -> None:
         try:
             opened = store(folder, resume=resume)
+            self._opened.set()
             try:
                 done = opened.already(self._names) if resume else set()
                 while (numbers := self._next_batch()) is not None:
@@ -227,6 +235,8 @@ class LoggerMirror:
                 opened.close(finished=self._finished)
         except Exception as error:  # noqa: BLE001 - told to the writer at the next line; the training goes on
             self._error = error
+        finally:
+            self._opened.set()
 
     def _next_batch(self) -> list[Number] | None:
         """What came in the last seconds; None when there is nothing more to come."""

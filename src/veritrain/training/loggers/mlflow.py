@@ -8,6 +8,9 @@ from pathlib import Path
 
 # Before mlflow is imported: since 3.2 it reports its use to its makers unless told not to. Nothing is sent unasked.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It writes about each new database to stderr, and about each run on a server to stdout, where --json may be read.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
