@@ -3,6 +3,10 @@
 Whole groups exchange the labelled objects of their images, in order; the detections stay. Detections are matched once
 with the labels of every group (G matchings of the set), and what was hit is kept as a sparse list. An exchange then
 only selects the entries whose pair of groups it joins: 999 exchanges cost about what ten matchings cost.
+
+Equal scores count as one threshold (``ties="together"`` of ``metrics.detection``). In the order of the images instead,
+a detector that says the same of every image can gain from where its groups happen to stand, and lose it in an exchange:
+it would pass this test without having looked.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ class PairMatches:
     """What the detections of each group hit among the labels of each group.
 
     Attributes:
-        entry: (S, 4) int64, one row a hit: column of the overlap, class, 1-based rank of the detection among all
-            counted ones of its class, and group of the labels; sorted by the first three.
+        entry: (S, 4) int64, one row a hit: column of the overlap, class, how many counted detections of its class have
+            at least its score, and group of the labels; sorted by the first three.
         owner: (S,) the group of the detection.
         score: (S,) its score.
         scores: per class, (D_c,) all counted scores, ascending.
@@ -71,15 +75,19 @@ def pair_matches(
     ranked = RankedDetections(detections, of.size, n_classes, max_detections)
     by_image = np.argsort(truths.images, kind="stable")
     first = np.searchsorted(truths.images[by_image], np.arange(of.size + 1))
+    found = tuple(np.sort(ranked.detections.scores[ranked.detections.classes == c]) for c in range(n_classes))
     counts = np.zeros((len(sources), len(sources), n_classes), np.int64)
     entries, owners, scores = [], [], []
     for b, source in enumerate(sources):
         given = _labels_of(truths, by_image, first, source)
         table = match_ranked(ranked, given, thresholds=thresholds)
         np.add.at(counts[:, b], of, table.truths)
-        rank = np.arange(len(table.classes)) - np.searchsorted(table.classes, table.classes) + 1
         row, column = np.nonzero(table.matched)
-        entries.append(np.stack([column, table.classes[row], rank[row], np.full(row.size, b)], axis=1))
+        seen = np.zeros(row.size, np.int64)
+        for c, own in enumerate(found):
+            hits = table.classes[row] == c
+            seen[hits] = own.size - np.searchsorted(own, table.scores[row[hits]], "left")
+        entries.append(np.stack([column, table.classes[row], seen, np.full(row.size, b)], axis=1))
         owners.append(of[table.images[row]])
         scores.append(table.scores[row])
     entry, owner, score = np.concatenate(entries), np.concatenate(owners), np.concatenate(scores)
@@ -88,7 +96,7 @@ def pair_matches(
         entry[order],
         owner[order],
         score[order],
-        tuple(np.sort(ranked.detections.scores[ranked.detections.classes == c]) for c in range(n_classes)),
+        found,
         counts,
         table.thresholds,
         tuple(_equal_labels(truths, by_image, first, of, sources)),

@@ -139,8 +139,7 @@ class AnomalyTask:
             chance[f"{level}_fpr95"] = chance_fpr95(positives)
         return chance
 
-    def tables(self, predictions: Predictions, groups: Sequence[str], *, input_free: bool = False) -> RankingTables:
-        """Ranking scores count ties exactly, so that an input-free one is like any other."""
+    def tables(self, predictions: Predictions, groups: Sequence[str]) -> RankingTables:
         return RankingTables(predictions, groups)
 
     def known_answers(self, predictions: Predictions, metric: str) -> KnownAnswers:

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from veritrain.errors import UsageError
 from veritrain.metrics.boxes import Detections, Truths, images_of_counts
-from veritrain.metrics.detection import GroupedDetections, Ties, mean_of_defined, none_if_nan
+from veritrain.metrics.detection import (
+    DetectionScores,
+    GroupedDetections,
+    detection_scores,
+    mean_of_defined,
+    none_if_nan,
+)
 from veritrain.metrics.detection_chance import chance_of_class, chance_of_table, chance_rates
 from veritrain.metrics.expectation import Expected
 from veritrain.metrics.matching import MAX_DETECTIONS, match_detections
@@ -40,7 +46,8 @@ RATES = ("precision", "recall", "f1")
 class BoxTables:
     """``map`` and ``map_50``; with a threshold also ``precision``, ``recall`` and ``f1`` there, at an overlap of 0.5.
 
-    All are means over the classes with an object. ``<metric>:<class name>`` is that of one class.
+    All are means over the classes with an object. ``<metric>:<class name>`` is that of one class. Equal scores count as
+    one threshold; where none are equal these are the reference's numbers (:meth:`as_coco` has those in any case).
 
     Args:
         detections, truths: of N images, boxes in one unit.
@@ -48,7 +55,6 @@ class BoxTables:
         class_names: C, in the order of the class numbers.
         threshold: chosen on validation (:meth:`best_threshold` of the validation tables).
         max_detections: of one image and class.
-        ties: "together" for what sees no input, see ``metrics.detection``.
     """
 
     def __init__(
@@ -60,7 +66,6 @@ class BoxTables:
         *,
         threshold: float | None = None,
         max_detections: int = MAX_DETECTIONS,
-        ties: Ties = "order",
     ) -> None:
         self.n_groups, self._of = numbered_groups(groups)
         self.class_names, self.threshold = tuple(class_names), threshold
@@ -68,7 +73,7 @@ class BoxTables:
         self.table = match_detections(
             detections, truths, len(self._of), len(self.class_names), max_detections=max_detections
         )
-        self.grouped = GroupedDetections(self.table, self._of, self.n_groups, ties=ties)
+        self.grouped = GroupedDetections(self.table, self._of, self.n_groups, ties="together")
         self.metrics = (*PRECISIONS, *(RATES if threshold is not None else ()))
 
     @staticmethod
@@ -79,7 +84,6 @@ class BoxTables:
         *,
         threshold: float | None = None,
         max_detections: int = MAX_DETECTIONS,
-        input_free: bool = False,
     ) -> BoxTables:
         """From predictions as told at the top of this file; a ``box_threshold`` among them replaces ``threshold``."""
         if threshold is not None and "box_threshold" in predictions:
@@ -91,7 +95,6 @@ class BoxTables:
             class_names,
             threshold=threshold,
             max_detections=max_detections,
-            ties="together" if input_free else "order",
         )
 
     @property
@@ -100,6 +103,10 @@ class BoxTables:
         there = self.grouped.truths.sum(axis=0) > 0
         names = [name for name, found in zip(self.class_names, there, strict=True) if found]
         return tuple(f"{metric}:{name}" for metric in self.metrics for name in names)
+
+    def as_coco(self) -> DetectionScores:
+        """What the reference evaluation says, with equal scores in the order of the images."""
+        return detection_scores(self.table)
 
     def best_threshold(self) -> ChosenScore | None:
         """The threshold with the best mean F1 on this set: ask the tables of validation."""

@@ -80,8 +80,8 @@ class ConstantBoxes:
     def predict(self, n_images: int, sizes: ArrayLike | None = None) -> Detections:
         """The boxes in each of N images, image after image; ``sizes`` (N, 2) where they were fitted with sizes.
 
-        Equal scores stand in all images, so score them with ``ties="together"`` (``metrics.detection``): else the order
-        of the images decides.
+        Equal scores stand in all images: count them as one threshold (``tasks.box_tables`` does), else the order of the
+        images decides.
         """
         if self.relative and sizes is None:
             raise UsageError("these boxes are shares of an image", fix="give the width and height of each image")

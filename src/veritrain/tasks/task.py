@@ -86,11 +86,10 @@ class Task(Protocol):
         """The exact expected score of random scores on these labels."""
         ...
 
-    def tables(self, predictions: Predictions, groups: Sequence[str], *, input_free: bool = False) -> ScoreTables:
+    def tables(self, predictions: Predictions, groups: Sequence[str]) -> ScoreTables:
         """The predictions reduced to what their scores need; ``groups`` (N,) names the group of each sample.
 
-        ``input_free``: they are of something that sees no input, so that equal scores stand in many samples; a score
-        that would depend on the samples' order then counts equal scores as one.
+        No score depends on the order of the samples: something that says the same of each must gain nothing from it.
         """
         ...
 

@@ -79,7 +79,7 @@ def scores_with_intervals(
     chance = task.chance(predictions)
     plain = task.score(predictions)
     model = task.tables(predictions, groups)
-    others = {name: task.tables(one, groups, input_free=True) for name, one in baselines.items()}
+    others = {name: task.tables(one, groups) for name, one in baselines.items()}
     out: dict[str, dict[str, Any]] = {}
     for metric in model.metrics:
         n, positives = model.counts(metric)
