@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = [(kind, name) for kind, entries in catalog.KINDS.items() for name in entries]
 CHECKS = sorted(catalog.CHECKS)
 NEEDS = {"rows", "statements", "remarks", "events", "data", "results", "score", "run"}
-TASK_METHODS = ("model", "losses", "predict", "score", "chance")
+TASK_METHODS = ("model", "losses", "predict", "score", "chance", "tables", "known_answers", "kind_of")
 
 
 def entry(kind: str, name: str) -> Any:

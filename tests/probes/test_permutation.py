@@ -6,72 +6,8 @@ import numpy as np
 import pytest
 
 from probes.finished_run import finished_run, with_scores
-from veritrain.metrics.histogram import scores_of_counts
-from veritrain.metrics.ranking import ranking_scores
-from veritrain.probes.permutation import (
-    BINS,
-    DENSE_PERMUTATIONS,
-    FRAME_PERMUTATIONS,
-    BetweenGroupPermutation,
-    pair_tables,
-)
-
-
-def dense(seed: int, lengths=(3, 3, 3, 3), levels: int = 40):
-    """(N, 4, 5) scores of few levels, labels with unknowns, (N,) groups out of order."""
-    rng = np.random.default_rng(seed)
-    groups = np.repeat([f"g{k}" for k in range(len(lengths))], lengths)[::-1]
-    size = (len(groups), 4, 5)
-    return rng.integers(0, levels, size) / levels, rng.choice([-1, 0, 0, 1], size).astype(np.int8), groups
-
-
-def test_the_diagonal_is_the_plain_histogram():
-    scores, labels, groups = dense(0)
-    positives, negatives = pair_tables(scores, labels, groups)
-    assert positives.shape == negatives.shape == (4, 4, BINS)
-    for g, name in enumerate(np.unique(groups)):
-        own = groups == name
-        for table, label in ((positives, 1), (negatives, 0)):
-            expected = np.unique(scores[own][labels[own] == label], return_counts=True)[1]
-            assert table[g, g][table[g, g] > 0].tolist() == expected.tolist(), "40 levels fit into the bins"
-    summed = scores_of_counts(*(np.einsum("aab->b", table) for table in (positives, negatives)))
-    plain = ranking_scores(scores[labels >= 0], labels[labels >= 0])
-    assert (summed.auroc, summed.ap, summed.fpr95) == pytest.approx((plain.auroc, plain.ap, plain.fpr95))
-
-
-def test_off_the_diagonal_the_maps_of_the_other_group_apply():
-    scores, labels, groups = dense(1, lengths=(3, 2, 4))
-    positives, negatives = pair_tables(scores, labels, groups)
-    names = np.unique(groups)
-    for a, mine in enumerate(names):
-        for b, theirs in enumerate(names):
-            own, other = np.flatnonzero(groups == mine), np.flatnonzero(groups == theirs)
-            kept: dict[int, list[float]] = {0: [], 1: []}
-            for k, frame in enumerate(own):
-                giver = labels[other[k % len(other)]]
-                for place in np.ndindex(giver.shape):
-                    if labels[frame][place] >= 0 and giver[place] >= 0:
-                        kept[int(giver[place])].append(scores[frame][place])
-            for table, label in ((positives, 1), (negatives, 0)):
-                counts = np.unique(kept[label], return_counts=True)[1]
-                assert table[a, b][table[a, b] > 0].tolist() == counts.tolist()
-
-
-def test_many_levels_lose_little():
-    rng = np.random.default_rng(2)
-    labels = rng.choice([-1, 0, 0, 0, 1], (12, 20, 30)).astype(np.int8)
-    scores = rng.random(labels.shape) + 0.4 * (labels == 1)
-    tables = pair_tables(scores, labels, np.repeat(list("abcd"), 3))
-    summed = scores_of_counts(*(np.einsum("aab->b", table) for table in tables))
-    plain = ranking_scores(scores[labels >= 0], labels[labels >= 0])
-    assert abs(summed.auroc - plain.auroc) < 1e-3 and abs(summed.ap - plain.ap) < 5e-3
-
-
-def test_constant_scores_make_one_bin():
-    _, labels, groups = dense(3)
-    positives, negatives = pair_tables(np.full(labels.shape, 0.3), labels, groups)
-    assert (positives > 0).sum(2).max() == (negatives > 0).sum(2).max() == 1
-
+from veritrain.probes.permutation import BetweenGroupPermutation
+from veritrain.tasks.ranking_tables import DENSE_PERMUTATIONS, FRAME_PERMUTATIONS
 
 LEVELS = ("frame", "view", "point")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from veritrain.tasks.levels import is_scored, labels_at, levels_of, samples_at, scores_at
+from tiny_street import tiny_set, tiny_task
+from veritrain.tasks.levels import is_scored, labels_at, level_of, levels_of, samples_at, scores_at
+from veritrain.training.evaluate import predict_set
 
 
 def predictions() -> dict:
@@ -51,3 +54,30 @@ def test_each_element_belongs_to_its_frame():
     assert samples_at(predictions(), "frame", groups).tolist() == [7, 4]
     assert samples_at(predictions(), "object_point", groups).tolist() == [7, 7, 7, 4, 4]
     assert samples_at(predictions(), "object_pixel", groups).tolist() == [7, 7, 4, 4]
+
+
+def street(groups: int, seed: int = 0):
+    """Predictions of an untrained network, and the name of each frame's group."""
+    data = tiny_set(groups, seed=seed)
+    torch.manual_seed(0)
+    return predict_set(tiny_task(), tiny_task().model(), data), data.frames
+
+
+def test_each_score_belongs_to_the_group_of_its_frame():
+    found, frames = street(12, seed=3)
+    groups = [frame.group for frame in frames]
+    of = np.unique(groups, return_inverse=True)[1]
+    for level in ("frame", "point", "pixel"):
+        scores, labels, group = level_of(found, level, of)
+        assert len(scores) == len(labels) == len(group) == (found[f"{level}_labels"] >= 0).sum()
+        assert set(labels) <= {0, 1}
+        anomalous = {name for name, label in zip(groups, found["frame_labels"], strict=True) if label == 1}
+        assert {np.unique(groups)[g] for g in group[labels == 1]} == anomalous
+
+
+def test_returns_are_counted_frame_by_frame():
+    found, frames = street(4)
+    of = np.arange(12) // 3
+    expected = [of[i] for i, frame in enumerate(frames) for label in frame.point_labels if label >= 0]
+    assert level_of(found, "point", of)[2].tolist() == expected
+    assert len({len(frame.points) for frame in frames}) > 1

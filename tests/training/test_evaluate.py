@@ -1,4 +1,4 @@
-"""Scores again under group weights: equal to the plain ones where they must be, close where binned."""
+"""Predictions of a whole set, and their scores beside chance, baselines and intervals over groups."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from veritrain.metrics.ranking import ranking_scores
 from veritrain.tasks.baselines import constant_like
 from veritrain.tasks.levels import labels_at
 from veritrain.training.evaluate import (
-    METRICS,
-    GroupedScores,
     batches_of,
     latency_ms,
-    level_of,
     predict_set,
     ranked_entries,
     scores_with_intervals,
@@ -28,13 +25,6 @@ def flat(seed: int, n: int = 4000, groups: int = 12, *, rate: float = 0.05):
     rng = np.random.default_rng(seed)
     labels = (rng.random(n) < rate).astype(np.int8)
     return (rng.random(n) + 0.5 * labels).astype(np.float32), labels, np.sort(rng.integers(0, groups, n))
-
-
-def repeated(level, weights):
-    """The same samples, those of group g ``weights[g]`` times: the bootstrap done by hand."""
-    scores, labels, groups = level
-    times = np.asarray(weights)[groups]
-    return np.repeat(scores, times), np.repeat(labels, times)
 
 
 def network():
@@ -52,75 +42,6 @@ def evaluated():
         labels = predictions[f"{level}_labels"]
         predictions[f"{level}_scores"] = (0.7 * rng.random(labels.shape) + 0.3 * (labels == 1)).astype(np.float32)
     return predictions, [frame.group for frame in data.frames]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("exact", [True, False])
-def test_unit_weights_give_the_plain_scores(metric, exact, seed):
-    level = flat(seed, 600)
-    found = GroupedScores(*level, 12, exact=exact).under(np.ones((1, 12)), metric)
-    assert found == pytest.approx(getattr(ranking_scores(*level[:2]), metric), abs=1e-9), "600 scores fit the bins"
-
-
-@pytest.mark.parametrize("exact", [True, False])
-def test_weights_count_groups_as_often_as_they_say(exact):
-    level = flat(7, 600)
-    weights = np.random.default_rng(1).integers(0, 4, (20, 12))
-    table = GroupedScores(*level, 12, exact=exact)
-    for metric in METRICS:
-        expected = [getattr(ranking_scores(*repeated(level, row)), metric) for row in weights]
-        np.testing.assert_allclose(table.under(weights, metric), expected, atol=1e-9)
-
-
-@pytest.mark.parametrize(("metric", "tolerance"), [("auroc", 1e-4), ("ap", 2e-3), ("fpr95", 2e-3)])
-def test_dense_histograms_come_close_to_exact_scores(metric, tolerance):
-    level = flat(2, 200_000)
-    weights = np.random.default_rng(0).integers(0, 3, (6, 12))
-    binned = GroupedScores(*level, 12, exact=False).under(weights, metric)
-    exact = GroupedScores(*level, 12, exact=True).under(weights, metric)
-    assert np.abs(binned - exact).max() < tolerance
-    assert not np.array_equal(binned, exact), "200,000 scores do not fit the bins"
-
-
-def test_bins_lie_where_the_scores_are():
-    """Scores that crowd at the lower end, as those of rare anomalies do, keep their order."""
-    scores, labels, groups = flat(4, 20_000)
-    crowded = (scores.astype(np.float64) ** 8 * 1e-4).astype(np.float32)
-    for metric, tolerance in (("auroc", 1e-4), ("ap", 5e-3)):
-        found = GroupedScores(crowded, labels, groups, 12, exact=False).under(np.ones((1, 12)), metric)[0]
-        assert found == pytest.approx(getattr(ranking_scores(scores, labels), metric), abs=tolerance)
-
-
-def test_without_a_positive_a_resample_is_undefined():
-    scores, labels, groups = flat(5, 600)
-    labels = labels * (groups == 3)
-    weights = np.ones((2, 12))
-    weights[1, 3] = 0
-    for exact in (True, False):
-        found = GroupedScores(scores, labels, groups, 12, exact=exact).under(weights, "auroc")
-        assert np.isfinite(found[0]) and np.isnan(found[1])
-
-
-def test_a_group_without_a_known_label_keeps_its_weight_column():
-    scores, labels, groups = flat(6, 600)
-    known = groups != 5
-    table = GroupedScores(scores[known], labels[known], groups[known], 12, exact=True)
-    weights = np.ones((2, 12))
-    weights[1, 5] = 9
-    found = table.under(weights, "auroc")
-    assert found[0] == found[1] == pytest.approx(ranking_scores(scores[known], labels[known]).auroc, abs=1e-9)
-
-
-def test_each_score_belongs_to_the_group_of_its_frame(evaluated):
-    predictions, groups = evaluated
-    of = np.unique(groups, return_inverse=True)[1]
-    for level in ("frame", "point", "pixel"):
-        scores, labels, found = level_of(predictions, level, of)
-        assert len(scores) == len(labels) == len(found) == (predictions[f"{level}_labels"] >= 0).sum()
-        assert set(labels) <= {0, 1}
-        anomalous = {name for name, label in zip(groups, predictions["frame_labels"], strict=True) if label == 1}
-        assert {np.unique(groups)[g] for g in found[labels == 1]} == anomalous
 
 
 def test_object_levels_are_scored_beside_the_others(evaluated):
@@ -162,15 +83,6 @@ def test_fewer_bins_and_resamples_move_the_interval_and_not_the_value():
     )
     assert fine["value"] == coarse["value"] == own.ap and fine["ci95"] != coarse["ci95"]
     assert coarse["ci95"] == pytest.approx(fine["ci95"], abs=0.02)
-
-
-def test_returns_are_counted_frame_by_frame():
-    data = tiny_set(4)
-    predictions = dict(predict_set(tiny_task(), network(), data))
-    of = np.arange(12) // 3
-    expected = [of[i] for i, frame in enumerate(data.frames) for label in frame.point_labels if label >= 0]
-    assert level_of(predictions, "point", of)[2].tolist() == expected
-    assert len({len(frame.points) for frame in data.frames}) > 1
 
 
 def test_results_hold_what_a_reader_needs(evaluated):

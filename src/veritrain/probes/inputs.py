@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veritrain.probes.probe import FinishedRun
 from veritrain.statistics.intervals import group_bootstrap
-from veritrain.training.evaluate import GroupedScores, level_of
+from veritrain.tasks.tables import ScoreTables
 
 
 class InputsExchanged:
@@ -22,34 +22,26 @@ class InputsExchanged:
     cost = "cheap"
 
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
-        names, of_sample = np.unique(np.asarray(run.groups), return_inverse=True)
         inputs: tuple[str, ...] = run.model.inputs  # type: ignore[assignment]
+        own = run.task.tables(run.predictions, run.groups)
         falls: dict[str, Any] = {}
         for name in inputs:
-            blanked = run.blank(name)
+            other = run.task.tables(run.blank(name), run.groups)
             falls[name] = {}
             for claim in run.task.claims:
-                level, metric = claim.metric.split("_", 1)
-                own = GroupedScores(*level_of(run.predictions, level, of_sample), len(names), exact=level == "frame")
-                other = GroupedScores(*level_of(blanked, level, of_sample), len(names), exact=level == "frame")
                 fall = group_bootstrap(
-                    len(names),
-                    partial(_fall, own, other, metric),
+                    own.n_groups,
+                    partial(_fall, own, other, claim.metric),
                     bounds=(-1.0, 1.0),
-                    strata=_with_positives(run, level, of_sample, len(names)),
+                    strata=own.strata(claim.metric),
                 )
-                ones = np.ones((1, len(names)))
+                ones = np.ones((1, own.n_groups))
                 falls[name][claim.metric] = {
-                    "fall": float((own.under(ones, metric) - other.under(ones, metric))[0]),
+                    "fall": float(_fall(own, other, claim.metric, ones)[0]),
                     "ci95": [fall.low, fall.high],
                 }
         return {"inputs": list(inputs), "falls": falls}
 
 
-def _fall(own: GroupedScores, other: GroupedScores, metric: str, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+def _fall(own: ScoreTables, other: ScoreTables, metric: str, weights: NDArray[Any]) -> NDArray[np.float64]:
     return own.under(weights, metric) - other.under(weights, metric)
-
-
-def _with_positives(run: FinishedRun, level: str, of_sample: np.ndarray, n_groups: int) -> np.ndarray:
-    _, labels, groups = level_of(run.predictions, level, of_sample)
-    return np.bincount(groups[labels == 1], minlength=n_groups) > 0

@@ -126,14 +126,15 @@ class OneBatchOverfit:
 
 
 def _balanced_batch(run: FinishedRun, size: int) -> Batch:
-    """Half positive frames where there are enough, so that a constant cannot fit the batch."""
+    """Equal parts of the task's kinds of samples where there are enough, so that a constant cannot fit the batch."""
     samples = [run.train.sample(index, epoch=0, seed=0) for index in range(len(run.train))]
-    labels = np.array([float(sample["frame_label"]) for sample in samples])
+    labels = np.array([run.task.kind_of(sample) for sample in samples])
+    kinds = run.task.sample_kinds
     rng = np.random.default_rng(run.seed)
     chosen: list[int] = []
-    for value in (1.0, 0.0):
+    for value in kinds:
         pool = rng.permutation(np.flatnonzero(labels == value))
-        chosen += pool[: size // 2].tolist()
+        chosen += pool[: size // len(kinds)].tolist()
     return run.train.collate([samples[index] for index in chosen])
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from veritrain.probes.probe import FinishedRun
-from veritrain.tasks.task import Predictions
 
 RANDOM_DRAWS = 20
 
@@ -23,29 +22,16 @@ class MetricOnKnownAnswers:
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
         answers: dict[str, dict[str, Any]] = {}
         for claim in run.task.claims:
-            level = claim.metric.split("_")[0]
-            labels = np.asarray(run.predictions[f"{level}_labels"])
-            small = {key: value for key, value in run.predictions.items() if key.startswith((level, "index"))}
-            truth = (labels == 1).astype(np.float32)
-            draws = [
-                self._score(run, small, level, _random(labels.shape, k), claim.metric) for k in range(RANDOM_DRAWS)
-            ]
+            given, metric = run.task.known_answers(run.predictions, claim.metric), claim.metric
+            draws = [run.task.score(given.random(k))[metric] for k in range(RANDOM_DRAWS)]
             known = [value for value in draws if value is not None]
-            answers[claim.metric] = {
-                "perfect": self._score(run, small, level, truth, claim.metric),
-                "inverted": self._score(run, small, level, 1 - truth, claim.metric),
-                "constant": self._score(run, small, level, np.zeros_like(truth), claim.metric),
+            answers[metric] = {
+                "perfect": run.task.score(given.perfect)[metric],
+                "inverted": run.task.score(given.inverted)[metric],
+                "constant": run.task.score(given.constant)[metric],
                 "random_mean": float(np.mean(known)) if known else None,
                 "random_standard_error": float(np.std(known, ddof=1) / len(known) ** 0.5) if len(known) > 1 else None,
-                "chance": run.task.chance(small)[claim.metric],
-                "prevalence": float(truth[labels >= 0].mean()),
+                "chance": run.task.chance(given.random(0))[metric],
+                **given.about,
             }
         return answers
-
-    @staticmethod
-    def _score(run: FinishedRun, small: Predictions, level: str, scores: np.ndarray, metric: str) -> float | None:
-        return run.task.score({**small, f"{level}_scores": scores})[metric]
-
-
-def _random(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).random(shape, dtype=np.float32)

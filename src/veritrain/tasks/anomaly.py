@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ from veritrain.models.origin_facts import ORIGIN, answered_levels
 from veritrain.models.voxel_head import voxel_labels
 from veritrain.record import Claim
 from veritrain.tasks.levels import is_scored, labels_at, levels_of, scores_at
-from veritrain.tasks.task import Batch, Predictions, Scores
+from veritrain.tasks.ranking_tables import RankingTables
+from veritrain.tasks.task import Batch, KnownAnswers, Predictions, Scores
 
 LEVELS = {"frame": "frame_label", "point": "view_labels", "pixel": "pixel_labels"}
 """Label level to the batch key of its labels; the output's key is the level's name."""
@@ -137,6 +138,34 @@ class AnomalyTask:
             chance[f"{level}_ap"] = chance_ap(n, positives)
             chance[f"{level}_fpr95"] = chance_fpr95(positives)
         return chance
+
+    def tables(self, predictions: Predictions, groups: Sequence[str]) -> RankingTables:
+        return RankingTables(predictions, groups)
+
+    def known_answers(self, predictions: Predictions, metric: str) -> KnownAnswers:
+        level = metric.split("_")[0]
+        labels = np.asarray(predictions[f"{level}_labels"])
+        small = {key: value for key, value in predictions.items() if key.startswith((level, "index"))}
+        truth = (labels == 1).astype(np.float32)
+
+        def answer(scores: np.ndarray) -> Predictions:
+            return {**small, f"{level}_scores": scores}
+
+        return KnownAnswers(
+            perfect=answer(truth),
+            inverted=answer(1 - truth),
+            constant=answer(np.zeros_like(truth)),
+            random=lambda seed: answer(np.random.default_rng(seed).random(labels.shape, dtype=np.float32)),
+            about={"prevalence": float(truth[labels >= 0].mean())},
+        )
+
+    @property
+    def sample_kinds(self) -> tuple[float, ...]:
+        """Anomalous and normal frames."""
+        return (1.0, 0.0)
+
+    def kind_of(self, sample: Batch) -> float:
+        return float(sample["frame_label"])
 
 
 def _scores_of_view(output: Mapping[str, Tensor], batch: Batch) -> dict[str, np.ndarray]:

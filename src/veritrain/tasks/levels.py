@@ -15,6 +15,9 @@ BASES = {"frame": "frame", "point": "point", "object_point": "point", "pixel": "
 """Level to the level whose scores and labels it takes. An object level keeps what is anomalous and, of what is normal,
 only what lies on an ordinary object: ground and buildings, which are easy and many, are left out."""
 
+Level = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+"""Flat known scores, labels (0 or 1) and the group of each."""
+
 
 def levels_of(predictions: Predictions) -> list[str]:
     """The levels whose labels (and, for objects, ids) are there."""
@@ -56,6 +59,14 @@ def rows_in_frames(predictions: Predictions) -> list[NDArray[np.int64] | slice]:
     if "point_rows" not in predictions:
         return [slice(None)] * len(counts)
     return list(np.split(predictions["point_rows"].astype(np.int64), np.cumsum(counts)[:-1]))
+
+
+def level_of(predictions: Predictions, level: str, group_of_sample: NDArray[np.int64]) -> Level:
+    """Flat known scores, labels and the group of each, for one label level."""
+    labels = labels_at(predictions, level)
+    known = labels >= 0
+    groups = samples_at(predictions, level, group_of_sample)
+    return scores_at(predictions, level)[known].astype(np.float32), labels[known], groups[known]
 
 
 def _has_ids(predictions: Predictions, level: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veritrain.record import Claim
+from veritrain.tasks.tables import ScoreTables
 
 Batch = Mapping[str, Any]
 """Collated samples: tensors with the sample axis first, and "index" (B,) int64 into the data set."""
@@ -18,6 +20,23 @@ Predictions = Mapping[str, NDArray[Any]]
 
 Scores = Mapping[str, float | None]
 """Metric name to value; None where the metric is undefined on these labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownAnswers:
+    """Predictions on given labels whose score is known beforehand; a probe holds the task's own scores against them.
+
+    Attributes:
+        perfect: scores 1. inverted: the worst order of the same answers. constant: the same answer for everything.
+        random: seed to random answers, whose mean score is the task's chance level for them.
+        about: further facts about the labels, for the record.
+    """
+
+    perfect: Predictions
+    inverted: Predictions
+    constant: Predictions
+    random: Callable[[int], Predictions]
+    about: Mapping[str, float] = field(default_factory=dict)
 
 
 class Dataset(Protocol):
@@ -65,4 +84,24 @@ class Task(Protocol):
 
     def chance(self, predictions: Predictions) -> Scores:
         """The exact expected score of random scores on these labels."""
+        ...
+
+    def tables(self, predictions: Predictions, groups: Sequence[str]) -> ScoreTables:
+        """The predictions reduced to what their scores need; ``groups`` (N,) names the group of each sample.
+
+        No score depends on the order of the samples: something that says the same of each must gain nothing from it.
+        """
+        ...
+
+    def known_answers(self, predictions: Predictions, metric: str) -> KnownAnswers:
+        """Answers with known scores on the labels of ``predictions``, for one claim."""
+        ...
+
+    @property
+    def sample_kinds(self) -> tuple[float, ...]:
+        """The kinds of samples that a small batch should hold in equal parts, so that no constant fits it."""
+        ...
+
+    def kind_of(self, sample: Batch) -> float:
+        """One of ``sample_kinds``, or anything else for a sample that belongs to none."""
         ...

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veritrain.metrics.grouped import group_histograms
+from veritrain.tasks.levels import Level, level_of
 from veritrain.tasks.task import Predictions
-from veritrain.training.evaluate import Level, group_histograms, level_of
 
 GRID = np.linspace(0, 1, 101)
 RESAMPLES = 400

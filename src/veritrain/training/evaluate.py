@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from veritrain.metrics.histogram import scores_of_groups
-from veritrain.metrics.ranking import (
-    RankingArrays,
-    RankingScores,
-    SortedScores,
-    chance_ap,
-    chance_auroc,
-    chance_fpr95,
-    ranking_scores,
-)
+from veritrain.metrics.grouped import DENSE_BINS, GroupedScores
+from veritrain.metrics.ranking import RankingScores, chance_ap, chance_auroc, chance_fpr95, ranking_scores
 from veritrain.statistics.intervals import group_bootstrap
-from veritrain.tasks.levels import is_scored, labels_at, levels_of, samples_at, scores_at
+from veritrain.tasks.levels import Level
+from veritrain.tasks.ranking_tables import HIGHER_IS_BETTER, METRICS, is_constant
+from veritrain.tasks.tables import ScoreTables
 from veritrain.tasks.task import Batch, Dataset, Predictions, Task
 
 RESAMPLES = 2000
-DENSE_BINS = 2048
-METRICS = ("auroc", "ap", "fpr95")
-HIGHER_IS_BETTER = {"auroc": True, "ap": True, "fpr95": False}
 
 
 def batches_of(dataset: Dataset, batch_size: int) -> Iterator[Batch]:
@@ -72,79 +64,6 @@ def latency_ms(model: nn.Module, dataset: Dataset, *, repeats: int = 20) -> floa
     return float(np.median(times) * 1000)
 
 
-class GroupedScores:
-    """One level's scores that can be scored again under group multiplicities.
-
-    Frame scores are kept exactly; dense scores as per-group histograms over their own range.
-
-    Args:
-        scores, labels: flat, labels 0 or 1 (unknown already left out). groups: (N,) int64 group of each score.
-        n_groups: how many groups there are, with or without known labels.
-        bins: of dense scores, and as many again where positives lie.
-    """
-
-    def __init__(
-        self,
-        scores: NDArray[Any],
-        labels: NDArray[Any],
-        groups: NDArray[np.int64],
-        n_groups: int,
-        *,
-        exact: bool,
-        bins: int = DENSE_BINS,
-    ) -> None:
-        self._exact = SortedScores(scores, labels, groups) if exact and len(np.unique(groups)) == n_groups else None
-        if self._exact is None:
-            self._counts = group_histograms(scores, labels, groups, n_groups, bins=bins)
-        self._found: dict[tuple[tuple[int, ...], bytes], RankingArrays] = {}
-
-    def under(self, weights: NDArray[Any], metric: str) -> NDArray[np.float64]:
-        """(K, G) multiplicities -> (K,) values, NaN where undefined.
-
-        All three scores come from one pass, and equal weights (equal seeds draw them again for each metric and for
-        each comparison) are answered from it.
-        """
-        key = (weights.shape, np.ascontiguousarray(weights, np.float64).tobytes())
-        if key not in self._found:
-            self._found[key] = self._under(weights)
-        values: NDArray[np.float64] = getattr(self._found[key], metric)
-        return values
-
-    def _under(self, weights: NDArray[Any]) -> RankingArrays:
-        if self._exact is not None:
-            return self._exact.scores(weights)
-        positives, negatives = self._counts
-        return scores_of_groups(positives, negatives, weights)
-
-
-def group_histograms(
-    scores: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64], n_groups: int, *, bins: int = DENSE_BINS
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Equal-frequency bins of the pooled scores, so that resolution lies where the scores are."""
-    if not scores.size:
-        return np.zeros((n_groups, 1), np.int64), np.zeros((n_groups, 1), np.int64)
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="nearest"))
-    if labels.any():
-        fine = np.quantile(scores[labels == 1], np.linspace(0, 1, bins + 1)[1:-1], method="nearest")
-        edges = np.unique(np.concatenate([edges, fine]))
-    width = len(edges) + 1
-    flat = groups * width + np.searchsorted(edges, scores, side="right")
-    shape = (n_groups, width)
-    positives = np.bincount(flat[labels == 1], minlength=n_groups * width).reshape(shape)
-    return positives, np.bincount(flat[labels == 0], minlength=n_groups * width).reshape(shape)
-
-
-Level = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
-
-
-def level_of(predictions: Predictions, level: str, group_of_sample: NDArray[np.int64]) -> Level:
-    """Flat known scores, labels and the group of each, for one label level (``tasks.levels``)."""
-    labels = labels_at(predictions, level)
-    known = labels >= 0
-    groups = samples_at(predictions, level, group_of_sample)
-    return scores_at(predictions, level)[known].astype(np.float32), labels[known], groups[known]
-
-
 def scores_with_intervals(
     task: Task,
     predictions: Predictions,
@@ -157,21 +76,44 @@ def scores_with_intervals(
 
     Intervals resample whole groups, stratified by whether a group holds a positive.
     """
-    names, group_of_sample = np.unique(np.asarray(groups), return_inverse=True)
     chance = task.chance(predictions)
     plain = task.score(predictions)
+    model = task.tables(predictions, groups)
+    others = {name: task.tables(one, groups) for name, one in baselines.items()}
     out: dict[str, dict[str, Any]] = {}
-    for level in levels_of(predictions):
-        if f"{level}_auroc" not in plain:
-            continue
-        every = {"model": predictions, **baselines}
-        levels = {n: level_of(one, level, group_of_sample) for n, one in every.items() if is_scored(one, level)}
-        labels = levels["model"][1]
-        auroc, ap, fpr95 = (plain[f"{level}_{metric}"] for metric in METRICS)
-        own = RankingScores(auroc, ap, fpr95, len(labels), int(labels.sum()))
-        for metric, entry in ranked_entries(levels, own, len(names), exact=level == "frame", seed=seed).items():
-            out[f"{level}_{metric}"] = {**entry, "chance": chance[f"{level}_{metric}"]}
+    for metric in model.metrics:
+        n, positives = model.counts(metric)
+        entry = {"value": plain[metric], "chance": chance[metric], "n": n, "positives": positives}
+        against = {name: one for name, one in others.items() if metric in one.metrics}
+        out[metric] = entry | intervals_of(metric, model, against, seed=seed)
     return out
+
+
+def entries_of_classes(
+    metrics: Sequence[str], model: ScoreTables, baselines: Mapping[str, ScoreTables], *, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """As :func:`scores_with_intervals`, for scores of single classes (``metric:class``) of tables that have them."""
+    out: dict[str, dict[str, Any]] = {}
+    for metric in metrics:
+        n, positives = model.counts(metric)
+        entry = {"value": model.value(metric), "chance": model.chance(metric), "n": n, "positives": positives}
+        out[metric] = entry | intervals_of(metric, model, baselines, seed=seed)
+    return out
+
+
+def intervals_of(
+    metric: str, model: ScoreTables, baselines: Mapping[str, ScoreTables], *, seed: int = 0
+) -> dict[str, Any]:
+    """ci95, gain_ci95, groups, undefined_resamples, reliable, baseline, baseline_name, baselines of one score."""
+    tables = {"model": model, **baselines}
+    return _intervals(
+        {name: partial(one.under, metric=metric) for name, one in tables.items()},
+        {name: one.value(metric) for name, one in baselines.items()},
+        model.strata(metric),
+        up=model.higher_is_better(metric),
+        reach={name: one.reach(metric) for name, one in baselines.items()},
+        seed=seed,
+    )
 
 
 def ranked_entries(
@@ -198,45 +140,49 @@ def ranked_entries(
     tables = {name: GroupedScores(*level, n_groups, exact=exact, bins=bins) for name, level in levels.items()}
     against = {name: ranking_scores(*level[:2]) for name, level in levels.items() if name != "model"}
     chance = {"auroc": chance_auroc(), "ap": chance_ap(own.n, own.positives), "fpr95": chance_fpr95(own.positives)}
-    constant = {name for name, level in levels.items() if _is_constant(level[0])}
+    constant = {name for name, level in levels.items() if is_constant(level[0])}
     out = {}
     for metric in METRICS:
-        scored = {name: getattr(found, metric) for name, found in against.items()}
         entry = {"value": getattr(own, metric), "chance": chance[metric], "n": own.n, "positives": own.positives}
-        out[metric] = entry | _intervals(tables, scored, metric, has_positive, constant, seed, resamples)
+        out[metric] = entry | _intervals(
+            {name: partial(table.under, metric=metric) for name, table in tables.items()},
+            {name: getattr(found, metric) for name, found in against.items()},
+            has_positive,
+            up=HIGHER_IS_BETTER[metric],
+            reach={name: chance_auroc() if metric == "auroc" and name in constant else 1.0 for name in against},
+            seed=seed,
+            resamples=resamples,
+        )
     return out
 
 
 def _intervals(
-    tables: Mapping[str, GroupedScores],
+    under: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]],
     against: Mapping[str, float | None],
-    metric: str,
     strata: NDArray[np.bool_],
-    constant: Collection[str],
+    *,
+    up: bool,
+    reach: Mapping[str, float],
     seed: int,
-    resamples: int,
+    resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    up = HIGHER_IS_BETTER[metric]
+    """Of the score ``under["model"]`` and its gain over the best of ``against``, whose own scores are in ``under``."""
     known = {name: value for name, value in against.items() if value is not None}
     best = (max if up else min)(known, key=lambda name: known[name]) if known else None
     sign = 1.0 if up else -1.0
     groups = len(strata)
-    own = group_bootstrap(
-        groups, lambda w: tables["model"].under(w, metric), strata=strata, seed=seed, n_resamples=resamples
-    )
+    own = group_bootstrap(groups, under["model"], strata=strata, seed=seed, n_resamples=resamples)
     gain: list[float | None] | None = None
     if best is not None:
         difference = group_bootstrap(
             groups,
-            lambda w: sign * (tables["model"].under(w, metric) - tables[best].under(w, metric)),
+            lambda w: sign * (under["model"](w) - under[best](w)),
             strata=strata,
             seed=seed,
             n_resamples=resamples,
             bounds=(-1.0, 1.0),
         )
-        gain = [difference.low, difference.high]
-        if metric == "auroc" and best in constant:
-            gain = _within_a_half(gain)
+        gain = _within([difference.low, difference.high], reach[best])
     return {
         "ci95": [own.low, own.high],
         "gain_ci95": gain,
@@ -249,15 +195,10 @@ def _intervals(
     }
 
 
-def _is_constant(scores: NDArray[Any]) -> bool:
-    return scores.size > 0 and bool((scores == scores[0]).all())
-
-
-def _within_a_half(gain: list[float | None]) -> list[float | None]:
-    """An interval of an AUROC's gain over one score for everything, cut to what is possible.
+def _within(gain: list[float | None], reach: float) -> list[float | None]:
+    """An interval of a gain, cut to what is possible.
 
     The AUROC of a constant is 1/2 in every resample, so that no gain over it lies beyond -1/2 or 1/2. The cut leaves
     out impossible values alone: the interval holds the true gain as often as before.
     """
-    reach = chance_auroc()
     return [None if end is None else min(max(end, -reach), reach) for end in gain]
