@@ -222,7 +222,7 @@ def test_gains_follow_size_classes_and_levels():
     assert scaled_gains(640, 80) == dict(GAINS) == {"box": 0.05, "obj": 1.0, "cls": 0.5}
     assert scaled_gains(320, 4) == pytest.approx({"box": 0.05, "obj": 0.25, "cls": 0.025})
     assert scaled_gains(640, 80, levels=4) == pytest.approx({"box": 0.0375, "obj": 0.75, "cls": 0.375})
-    output = raw_output()
+    output = {name: value.detach() for name, value in raw_output().items()}
     one = batch_loss(output, TARGETS["many"], ANCHORS, gains=PLAIN)
     two = batch_loss(output, TARGETS["many"], ANCHORS, gains={"box": 2.0, "obj": 3.0, "cls": 5.0})
     assert [float(getattr(two, k) / getattr(one, k)) for k in PLAIN] == pytest.approx([2, 3, 5])
