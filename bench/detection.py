@@ -37,12 +37,12 @@ def made_targets(images: int = 16, boxes: int = 16) -> Tensor:
     return targets
 
 
-def made_boxes(rows: int = 25_200, classes: int = 80) -> Tensor:
+def made_boxes(rows: int = 25_200, classes: int = 4) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     centre = torch.rand(rows, 2, generator=generator) * SIDE
     side = 10 + 150 * torch.rand(rows, 2, generator=generator)
     scores = torch.rand(rows, 1 + classes, generator=generator) ** 4
-    scores[:, 0] *= torch.rand(rows, generator=generator) < 0.01
+    scores[:, 0] *= torch.rand(rows, generator=generator) < 0.1
     return torch.cat((centre, side, scores), 1)[None]
 
 
