@@ -101,6 +101,72 @@ class TestShape:
         assert norms == {(1e-3, 0.03)}
 
 
+TABLE = [
+    (-1, "conv", 6, 2), (-1, "conv", 3, 2), (-1, "c3", True), (-1, "conv", 3, 2), (-1, "c3", True), (-1, "conv", 3, 2),
+    (-1, "c3", True), (-1, "conv", 3, 2), (-1, "c3", True), (-1, "sppf"), (-1, "conv", 1, 1), (-1, "up"), (6, "cat"),
+    (-1, "c3", False), (-1, "conv", 1, 1), (-1, "up"), (4, "cat"), (-1, "c3", False), (-1, "conv", 3, 2), (14, "cat"),
+    (-1, "c3", False), (-1, "conv", 3, 2), (10, "cat"), (-1, "c3", False),
+]  # fmt: skip
+"""Of each layer: where it reads, what it is, and kernel and stride or whether bottlenecks have a shortcut."""
+
+
+def by_table(tensors: dict[str, torch.Tensor], image: torch.Tensor) -> list[torch.Tensor]:
+    """P3 to P5 raw, in evaluation mode, from the tensors and the table alone."""
+
+    def conv(x: torch.Tensor, name: str, kernel: int = 1, stride: int = 1) -> torch.Tensor:
+        x = nn.functional.conv2d(
+            x, tensors[f"{name}.conv.weight"], stride=stride, padding=2 if kernel == 6 else kernel // 2
+        )
+        mean, variance, scale, shift = (
+            tensors[f"{name}.bn.{part}"].view(-1, 1, 1) for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        x = (x - mean) / (variance + 1e-3).sqrt() * scale + shift
+        return x * x.sigmoid()
+
+    def c3(x: torch.Tensor, name: str, shortcut: bool) -> torch.Tensor:
+        through, number = conv(x, f"{name}.cv1"), 0
+        while f"{name}.m.{number}.cv1.conv.weight" in tensors:
+            out = conv(conv(through, f"{name}.m.{number}.cv1"), f"{name}.m.{number}.cv2", 3)
+            through, number = through + out if shortcut else out, number + 1
+        return conv(torch.cat((through, conv(x, f"{name}.cv2")), 1), f"{name}.cv3")
+
+    def sppf(x: torch.Tensor, name: str) -> torch.Tensor:
+        x = conv(x, f"{name}.cv1")
+        wide = [nn.functional.max_pool2d(x, side, 1, side // 2) for side in (5, 9, 13)]
+        return conv(torch.cat((x, *wide), 1), f"{name}.cv2")
+
+    kept: list[torch.Tensor] = []
+    for number, (source, kind, *how) in enumerate(TABLE):
+        x, name = kept[-1] if kept else image, f"model.{number}"
+        if kind == "cat":
+            x = torch.cat((x, kept[source]), 1)
+        elif kind == "up":
+            x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        else:
+            x = {"conv": conv, "c3": c3, "sppf": sppf}[kind](x, name, *how)
+        kept.append(x)
+    raw = []
+    for level, layer in enumerate((17, 20, 23)):
+        weight, bias = (tensors[f"model.24.m.{level}.{part}"] for part in ("weight", "bias"))
+        out = nn.functional.conv2d(kept[layer], weight, bias)
+        raw.append(out.unflatten(1, (3, -1)).movedim(2, -1))
+    return raw
+
+
+@pytest.mark.parametrize("size", ["n", "m"])
+def test_the_forward_pass_is_that_of_the_layer_table(size):
+    network = small(size=size).double().eval()
+    generator = torch.Generator().manual_seed(2)
+    for name, value in network.state_dict().items():
+        if ".bn." in name and value.is_floating_point():
+            value.add_(0.3 * torch.rand(value.shape, generator=generator, dtype=value.dtype))
+    image = torch.rand(2, 3, 64, 96, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        found = network({"image": image})
+        for one, two in zip(found.values(), by_table(network.state_dict(), image), strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-9)
+
+
 class TestNames:
     def test_they_are_the_originals(self):
         names = set(small(classes=80).state_dict())
