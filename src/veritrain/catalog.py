@@ -34,6 +34,17 @@ MODELS = {
     "report001-lidar-only": "veritrain.models.origin:LidarOnlyDetector",
     "report001-late-fusion": "veritrain.models.origin:LateFusionDetector",
     "report001-lightweight": "veritrain.models.origin:LightweightDetector",
+    "yolov5n-nc80": "veritrain.models.yolo_sizes:yolov5n_nc80",
+    "yolov5s-nc80": "veritrain.models.yolo_sizes:yolov5s_nc80",
+    "yolov5m-nc80": "veritrain.models.yolo_sizes:yolov5m_nc80",
+    "yolov5l-nc80": "veritrain.models.yolo_sizes:yolov5l_nc80",
+    "yolov5x-nc80": "veritrain.models.yolo_sizes:yolov5x_nc80",
+    "yolov5n-nc4": "veritrain.models.yolo_sizes:yolov5n_nc4",
+    "yolov5s-nc4": "veritrain.models.yolo_sizes:yolov5s_nc4",
+    "yolov5m-nc4": "veritrain.models.yolo_sizes:yolov5m_nc4",
+    "yolov5l-nc4": "veritrain.models.yolo_sizes:yolov5l_nc4",
+    "yolov5x-nc4": "veritrain.models.yolo_sizes:yolov5x_nc4",
+    "yolov5s-nc4-view": "veritrain.models.yolo_sizes:yolov5s_nc4_view",
 }
 
 PROBES: dict[str, str] = {

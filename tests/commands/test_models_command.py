@@ -19,7 +19,18 @@ def test_the_json_has_the_words_of_the_interface(capsys):
     assert [row["parameters"] for row in rows if row["name"].startswith("report")] == ORDER
     trainable = {row["name"]: row["trainable"] for row in rows}
     assert trainable["report001-focal"] == 2_934_337 and trainable["report001-voxelwise"] == 1_389_889
-    assert {row["task"] for row in rows} <= set(catalog.TASKS)
+    assert {row["name"]: row["task"] for row in rows} == {
+        name: "joint" if name.startswith("yolo") else "anomaly" for name in catalog.MODELS
+    }
+
+
+def test_the_yolos_have_the_originals_counts(capsys):
+    assert cli.main(["list", "models", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["yolov5s-nc80"] == {
+        "name": "yolov5s-nc80", "task": "joint", "parameters": 7_235_389, "trainable": 7_235_389,
+    }  # fmt: skip
+    assert rows["yolov5s-nc4-view"]["parameters"] - rows["yolov5s-nc4"]["parameters"] == 387
 
 
 def test_counting_without_memory_counts_the_same(capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from veritrain.errors import ConfigError
-from veritrain.models.options import FusionOptions
+from veritrain.models.options import FusionOptions, YoloOptions, named_yolo
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,42 @@ def test_freezing_names_towers():
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "allowed"),
+    [
+        ({"views": 3}, {"view_head": "p5"}),
+        ({"view_head": "p3"}, {"views": 3}),
+        ({"views": 1, "view_head": "p3"}, {"views": 2}),
+        ({"classes": 0}, {"views": 3, "view_head": "p3"}),
+        ({"classes": -1, "views": 3, "view_head": "p3"}, {"classes": 0}),
+        ({"dual": True}, {"views": 3, "view_head": "pooled"}),
+        ({"dual": True, "classes": 0, "views": 3, "view_head": "p3"}, {"classes": 1}),
+    ],
+)
+def test_a_yolo_that_means_nothing_is_refused(chosen, allowed):
+    with pytest.raises(ConfigError, match="means nothing here"):
+        YoloOptions(**chosen)
+    YoloOptions(**{**chosen, **allowed})
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("size", "xl"), ("view_head", "p4")])
+def test_a_wrong_word_for_a_yolo_is_refused(name, wrong):
+    with pytest.raises(ConfigError, match=f"no {name} '{wrong}'"):
+        YoloOptions(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [(), (((1, 2),),) * 2, (((1, 2),), ((1, 2),), ((1, 2), (3, 4))), (((1, 0),),) * 3, (((1, 2, 3),),) * 3, ((),) * 3],
+)
+def test_anchors_need_three_levels_of_equally_many_pairs(anchors):
+    with pytest.raises(ConfigError, match="no anchors"):
+        YoloOptions(anchors=anchors)
+
+
+def test_named_yolos():
+    named = named_yolo()
+    assert len(named) == 11 and named["yolov5x-nc80"] == YoloOptions(size="x", classes=80)
+    assert named["yolov5s-nc4-view"] == YoloOptions(size="s", classes=4, views=3, view_head="p3")

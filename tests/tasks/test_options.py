@@ -10,6 +10,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from veritrain import catalog, config
+from veritrain.errors import ConfigError
 from veritrain.experiments.anomaly import PERMUTED_RUNS, loop_options
 from veritrain.losses.binary import LOSSES
 from veritrain.models.options import Fusion
@@ -104,3 +105,8 @@ def test_the_loop_gets_what_the_recipe_says():
 def test_a_waiver_says_what_why_and_until_when():
     assert fields_of(WaiverOption) == ["check", "reason", "until"]
     assert AnomalyRecipe(data="x").waivers == []
+
+
+def test_a_network_of_another_task_is_refused():
+    with pytest.raises(ConfigError, match="no model 'yolov5n-nc4' for this task"):
+        AnomalyRecipe(data="x", model="yolov5n-nc4")

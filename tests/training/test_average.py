@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import numpy as np
@@ -72,6 +73,28 @@ def test_buffers_are_copied_and_sixteen_bit_weights_are_averaged_in_float32():
     assert not any(p.requires_grad for p in average.model.parameters()) and not average.model.training
 
 
+def test_yolos_ramp_by_hand_with_the_statistics_of_batch_normalisation():
+    model = ToyNet()
+    average = WeightAverage(model, 0.9, ramp=2.0)
+    mean, statistic, kept = 0.0, float(model.body[1].running_mean[0]), model.body[0].weight.detach().clone()
+    average.model.head.bias.data.fill_(mean)
+    for t, value in enumerate((1.0, 2.0, 4.0), 1):
+        model.head.bias.data.fill_(value)
+        model.body[1].running_mean.fill_(10 * value)
+        model.body[1].num_batches_tracked.fill_(t)
+        average.update(model)
+        decay = 0.9 * (1 - math.exp(-t / 2.0))
+        mean, statistic = decay * mean + (1 - decay) * value, decay * statistic + (1 - decay) * 10 * value
+        assert float(average.model.head.bias) == pytest.approx(mean, rel=1e-6)
+        assert float(average.model.body[1].running_mean[0]) == pytest.approx(statistic, rel=1e-6)
+    assert int(average.model.body[1].num_batches_tracked) == 3, "counts are copied"
+    assert torch.allclose(average.model.body[0].weight, kept)
+    assert 1 - WeightAverage(model, 0.9999, ramp=2000).share() == pytest.approx(0.9999 * (1 - math.exp(-1 / 2000)))
+    average = WeightAverage(model, 0.9999, ramp=2000)
+    average.updates = 299
+    assert 1 - average.share() == pytest.approx(0.139, abs=5e-4)
+
+
 def test_tied_weights_are_averaged_once():
     model = nn.ModuleDict({"a": scalar(0.0)})
     model["b"] = model["a"]
@@ -132,7 +155,7 @@ def test_validation_and_the_best_checkpoint_are_the_average_and_the_record_says_
     assert {line["weights"] for line in run.of("checkpoint")} == {"average"}
 
 
-@pytest.mark.parametrize("chosen", [{}, {"precision": "16-mixed", "accumulate": 2}])
+@pytest.mark.parametrize("chosen", [{}, {"precision": "16-mixed", "accumulate": 2}, {"ema_ramp": 5.0}])
 def test_from_every_checkpoint_both_ends_are_bitwise_the_same(tmp_path, chosen):
     chosen = {**chosen, **EVERY_STEP, "epochs": 2, "ema_decay": 0.9}
     whole = RunFolder(tmp_path / "whole")

@@ -8,12 +8,16 @@ import signal
 import time
 
 import pytest
+import torch
 
-from training.toy import Child, ToySet, fit_toy, weights_hash
+from training.toy import Child, ToySet, ToyTask, fit_toy, weights_hash
+from veritrain.data.loader import EpochLoader
 from veritrain.errors import CheckpointError, Interrupted
 from veritrain.record import RecordWriter, RunFolder, read_run
 from veritrain.training import checkpoint as checkpoints
+from veritrain.training.options import LoopOptions
 from veritrain.training.resume import Place, check_same_recipe, recipe_of
+from veritrain.training.seeding import seed_everything, seed_step
 
 
 @pytest.mark.parametrize("chosen", [{}, {"accumulate": 2}, {"optimiser": "sgd", "unfreeze": ((2, "body"),)}])
@@ -158,11 +162,75 @@ def test_other_surroundings_are_noted(tmp_path):
 
 
 def test_recipes_compare_lists_and_tuples_alike_and_ignore_what_is_free():
-    from veritrain.training.options import LoopOptions
-
     before = json.loads(json.dumps(recipe_of(LoopOptions(unfreeze=((1, "a"),)), {"x": (1, 2)}, samples=3, world=1)))
     now = recipe_of(LoopOptions(unfreeze=((1, "a"),), epochs=99, workers=3), {"x": [1, 2]}, samples=3, world=1)
     assert check_same_recipe(before, now) == []
+
+
+def test_an_option_that_the_checkpoint_does_not_know_had_its_default():
+    before = recipe_of(LoopOptions(), None, samples=3, world=1)
+    del before["loop.nesterov"], before["loop.warmup_momentum"]
+    assert check_same_recipe(before, recipe_of(LoopOptions(), None, samples=3, world=1)) == []
+    other = LoopOptions(nesterov=True, optimiser="sgd")
+    with pytest.raises(CheckpointError, match="nesterov: False -> True"):
+        check_same_recipe(before, recipe_of(other, None, samples=3, world=1))
+
+
+YOLO = {
+    "epochs": 3, "optimiser": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "decayed": "weights",
+    "schedule": "linear", "warmup_steps": 0, "warmup_epochs": 1.5, "warmup_bias_rate": 0.1, "warmup_momentum": 0.5,
+    "ema_decay": 0.99, "ema_ramp": 20.0, "clip_norm": 10.0, "checkpoint_every_steps": 1, "keep_checkpoints": 99,
+}  # fmt: skip
+
+
+def test_yolos_training_goes_on_bit_for_bit_from_within_and_after_its_warm_up(tmp_path):
+    whole = RunFolder(tmp_path / "whole")
+    expected = weights_hash(fit_toy(whole, **YOLO).model)
+    end = checkpoints.newest(whole).weights_sha256
+    for step in (5, 12, 17, 25):
+        part = RunFolder(tmp_path / f"from-{step}")
+        part.checkpoints.mkdir(parents=True)
+        (path,) = (path for path in checkpoints.steps(whole) if path.name.endswith(f"{step:08d}"))
+        shutil.copytree(path, part.checkpoints / path.name)
+        assert weights_hash(fit_toy(part, resume=True, **YOLO).model) == expected
+        assert checkpoints.newest(part).weights_sha256 == end, "the average too"
+
+
+def test_yolos_optimiser_is_plain_pytorchs(tmp_path):
+    """Three groups, rates and momentum set by hand before each step, against the loop."""
+    chosen = {key: value for key, value in YOLO.items() if not key.startswith("ema") and "checkpoint" not in key}
+    done = fit_toy(RunFolder(tmp_path), **chosen)
+    seed_everything(3)
+    task = ToyTask()
+    model = task.model().train()
+    scale = model.body[1].weight
+    biases = [parameter for name, parameter in model.named_parameters() if name.endswith("bias")]
+    others = [parameter for name, parameter in model.named_parameters() if not name.endswith("bias")]
+    optimiser = torch.optim.SGD(
+        [
+            {"params": biases, "weight_decay": 0.0},
+            {"params": [scale], "weight_decay": 0.0},
+            {"params": [parameter for parameter in others if parameter is not scale]},
+        ],
+        lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01,
+    )  # fmt: skip
+    loader, step = EpochLoader(ToySet(48), batch_size=4, seed=0), 0
+    for epoch in (1, 2, 3):
+        for batch in loader.epoch(epoch):
+            optimiser.zero_grad()
+            seed_step(0, step, micro=0)
+            terms = task.losses(model(batch), batch)
+            sum(values.mean() * task.term_weights[name] for name, values in terms.items()).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+            rate = 0.05 * (1 - 0.99 * (epoch - 1) / 3)
+            share = min(step / 18, 1.0)
+            for number, group in enumerate(optimiser.param_groups):
+                group["lr"] = share * rate + (1 - share) * (0.1 if number == 0 else 0.0)
+                group["momentum"] = 0.5 + 0.4 * share
+            optimiser.step()
+            step += 1
+    for (name, one), two in zip(model.named_parameters(), done.model.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_the_last_epoch_is_the_one_that_the_newest_step_belongs_to():

@@ -16,18 +16,20 @@ def model_rows() -> list[dict[str, Any]]:
     """
     import torch
 
-    from veritrain.models.options import FusionOptions
+    from veritrain.models.options import FusionOptions, named_yolo
     from veritrain.tasks.anomaly import network_of
 
     shape = FusionOptions(fusion=AnomalyRecipe.fusion, width=AnomalyRecipe.width)
+    joint = named_yolo()
     rows = []
     for name in catalog.MODELS:
         with torch.device("meta"):
-            parameters = list(network_of(name, shape).parameters())
+            network = catalog.resolve("models", name)() if name in joint else network_of(name, shape)
+        parameters = list(network.parameters())
         rows.append(
             {
                 "name": name,
-                "task": "anomaly",
+                "task": "joint" if name in joint else "anomaly",
                 "parameters": sum(p.numel() for p in parameters),
                 "trainable": sum(p.numel() for p in parameters if p.requires_grad),
             }

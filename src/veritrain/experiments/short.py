@@ -10,7 +10,7 @@ from torch import nn
 from veritrain.data.loader import EpochLoader
 from veritrain.tasks.task import Dataset, Task
 from veritrain.training.engine import start_engine
-from veritrain.training.optimise import freeze, learning_rate_at
+from veritrain.training.optimise import freeze, rates_at
 from veritrain.training.options import LoopOptions
 from veritrain.training.step import Stepper
 
@@ -28,12 +28,17 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
     torch.manual_seed(options.seed)
     model = task.model()
     loader = EpochLoader(train, batch_size=options.batch_size, seed=options.seed)
+    warm = min(10, steps // 4)
     options = replace(
         options,
         epochs=max(1, -(-steps // loader.batches())),
-        warmup_steps=min(10, steps // 4),
+        warmup_steps=warm,
+        warmup_epochs=0.0,
+        warmup_bias_rate=options.warmup_bias_rate if warm else None,
+        warmup_momentum=options.warmup_momentum if warm else None,
         compile="none",
         ema_decay=0.0,
+        ema_ramp=0.0,
     )
     stepper = Stepper(start_engine(options), task, model, options)
     step, epoch = 0, 0
@@ -41,7 +46,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
         epoch += 1
         freeze(model, options.unfreeze, epoch)
         for number, batch in enumerate(loader.epoch(epoch)):
-            rate = learning_rate_at(step, options, loader.batches())
+            rate = rates_at(step, options, loader.batches())
             stepper.make([batch], step=step, batch=number, rate=rate)
             step += 1
             if step == steps:

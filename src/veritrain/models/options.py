@@ -14,6 +14,18 @@ Freeze = Literal["none", "image", "points", "both"]
 Positional = Literal["none", "sincos", "learned", "hybrid"]
 Alignment = Literal["nearest", "bilinear", "network"]
 Head = Literal["mlp", "multiscale", "voxel"]
+YoloSize = Literal["n", "s", "m", "l", "x"]
+ViewHead = Literal["none", "p3", "p5", "pooled"]
+Anchors = tuple[tuple[tuple[float, float], ...], ...]
+"""Width and height in pixels, of each anchor of P3, P4 and P5."""
+
+COCO_ANCHORS: Anchors = (
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+STRIDES = (8, 16, 32)
+"""Pixels a cell of P3, P4 and P5."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +68,7 @@ class FusionOptions:
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
-            value, known = getattr(self, name), get_args(words)
-            if value not in known:
-                raise ConfigError(
-                    f"no {name} '{value}'",
-                    expected=", ".join(known),
-                    found=str(value),
-                    fix=did_you_mean(str(value), known),
-                )
+            _known(name, getattr(self, name), get_args(words))
         for name, value, needs, met in self._demands():
             if not met:
                 raise ConfigError(
@@ -117,6 +122,13 @@ class FusionOptions:
         ]
 
 
+def _known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(
+            f"no {name} '{value}'", expected=", ".join(known), found=str(value), fix=did_you_mean(str(value), known)
+        )
+
+
 _WORDS = {
     "fusion": Fusion,
     "image_tower": ImageTower,
@@ -126,3 +138,84 @@ _WORDS = {
     "alignment": Alignment,
     "head": Head,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloOptions:
+    """The shape of a YOLOv5 network, of its view head, or of two networks that share nothing.
+
+    Attributes:
+        size: n, s, m, l or x: depth and width multiples (``models.yolo.MULTIPLES``).
+        classes: of boxes; 0 leaves the detector out, which is the view alone (a single-task control).
+        views: classes of the whole image; 0 for none.
+        view_head: what the view is read from: p3 or p5 (that level of the neck), pooled (all three levels, each
+            averaged, side by side), or none.
+        dual: the view has a network of its own, and detector and view share no parameter.
+        anchors: three levels with equally many anchors each.
+
+    Raises:
+        ConfigError: an unknown word, a number out of its range, or choices that mean nothing together.
+    """
+
+    size: YoloSize = "s"
+    classes: int = 80
+    views: int = 0
+    view_head: ViewHead = "none"
+    dual: bool = False
+    anchors: Anchors = COCO_ANCHORS
+
+    def __post_init__(self) -> None:
+        for name, words in (("size", YoloSize), ("view_head", ViewHead)):
+            _known(name, getattr(self, name), get_args(words))
+        for name, value, needs, met in self._demands():
+            if not met:
+                raise ConfigError(
+                    f"{name} {value} means nothing here",
+                    expected=needs,
+                    found=f"classes {self.classes}, views {self.views}, view_head {self.view_head}, dual {self.dual}",
+                    fix=f"leave {name} out, or change the other choice",
+                )
+        _check_anchors(self.anchors)
+
+    @property
+    def detects(self) -> bool:
+        return self.classes > 0
+
+    @property
+    def sees_view(self) -> bool:
+        return self.views > 0
+
+    def _demands(self) -> list[tuple[str, str, str, bool]]:
+        """Option, value, what it needs, whether it has it."""
+        headed = self.view_head != "none"
+        return [
+            ("classes", str(self.classes), "1 or more, or 0 beside a view head", self.classes > 0 or
+             (self.classes == 0 and headed)),
+            ("views", str(self.views), "2 or more views, or 0 for none", self.views == 0 or self.views > 1),
+            ("views", str(self.views), "a view_head (p3, p5 or pooled) to tell views", self.views == 0 or headed),
+            ("view_head", self.view_head, "views: how many there are to tell apart", self.views > 0 or not headed),
+            ("dual", str(self.dual), "a detector and a view head: two networks", not self.dual or
+             (headed and self.classes > 0)),
+        ]  # fmt: skip
+
+
+def _check_anchors(anchors: Anchors) -> None:
+    per_level = {len(level) for level in anchors}
+    fits = len(anchors) == len(STRIDES) and len(per_level) == 1 and 0 not in per_level
+    if not fits or not all(len(pair) == 2 and min(pair) > 0 for level in anchors for pair in level):
+        raise ConfigError(
+            "these are no anchors",
+            expected="for each of P3, P4 and P5 the same number of (width, height) pairs in pixels, above 0",
+            found=str(anchors),
+            fix="leave anchors out for those of COCO, or fit them to the boxes (data.autoanchor)",
+        )
+
+
+def named_yolo() -> dict[str, YoloOptions]:
+    """The YOLOv5 networks of the catalogue, in its order."""
+    plain = {
+        f"yolov5{size}-nc{classes}": YoloOptions(size=size, classes=classes)
+        for classes in (80, 4)
+        for size in get_args(YoloSize)
+    }
+    return {**plain, "yolov5s-nc4-view": YoloOptions(size="s", classes=4, views=3, view_head="p3")}

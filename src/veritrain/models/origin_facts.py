@@ -36,6 +36,9 @@ ORIGIN: dict[str, OriginFacts] = {
 }
 """In the order of ``veritrain list models``."""
 
+ANOMALY_MODELS = ("fusion", *ORIGIN)
+"""Names of the catalogue that the anomaly task can train."""
+
 FUSION_KEYS = (
     "fusion", "width", "dropout", "modality_dropout", "image_tower", "points_tower", "max_points", "image_weights",
     "freeze", "unfreeze", "positional", "alignment", "head",

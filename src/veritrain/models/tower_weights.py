@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -10,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError, ConfigError
+from veritrain.models.state_match import mismatch
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -18,8 +18,6 @@ OUR_PREFIX = "image_encoder."
 CLASSIFIER = ("fc.weight", "fc.bias")
 """torchvision's ImageNet classifier: in its files, not in our towers."""
 COUNTER = "num_batches_tracked"
-"""Older torchvision files lack it, and nothing reads it where batch normalisation has a momentum."""
-MOST_NAMED = 12
 
 
 def load_tower(tower: nn.Module, path: str | Path) -> None:
@@ -38,19 +36,13 @@ def load_tower(tower: nn.Module, path: str | Path) -> None:
         tensors = {name[len(OUR_PREFIX) :]: value for name, value in tensors.items() if name.startswith(OUR_PREFIX)}
     tensors = {name: value for name, value in tensors.items() if name not in CLASSIFIER}
     own = tower.state_dict()
-    missing = [name for name in own if name not in tensors and not name.endswith(COUNTER)]
-    unexpected = [name for name in tensors if name not in own]
-    shapes = [
-        f"{name} ({_shape(own[name])} here, {_shape(tensors[name])} there)"
-        for name in own
-        if name in tensors and own[name].shape != tensors[name].shape
-    ]
-    if missing or unexpected or shapes:
-        parts = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    # Counters may be missing: older torchvision files lack them, and nothing reads them under a momentum.
+    known = {name: value for name, value in own.items() if name in tensors or not name.endswith(COUNTER)}
+    if at_fault := mismatch(known, tensors):
         raise CheckpointError(
             "the weight file is of another architecture",
             expected=f"the {len(own)} tensors of this {type(tower).__name__}",
-            found="; ".join(f"{len(names)} {word}: {_named(names)}" for word, names in parts.items() if names),
+            found=at_fault,
             fix="choose the image_tower that the file was made with, or another file",
             file=path,
         )
@@ -83,12 +75,3 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             "the weights cannot be read", expected="a .safetensors file", found=str(error), file=path
         ) from error
-
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"

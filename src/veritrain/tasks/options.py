@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from veritrain import catalog
 from veritrain.data.options import Augment
 from veritrain.errors import ConfigError, did_you_mean
 from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional
-from veritrain.models.origin_facts import ORIGIN, idle_keys
+from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
 
@@ -56,7 +55,7 @@ class AnomalyRecipe:
         learning_rate: its peak.
         weight_decay: decoupled for adamw.
         momentum: for sgd.
-        schedule: constant, step or cosine, after the warm-up.
+        schedule: constant, step, linear or cosine (``training.options``).
         warmup_steps: optimiser steps of linear warm-up.
         clip_norm: largest gradient norm; 0 is off.
         width: channels of both encoders.
@@ -124,7 +123,7 @@ class AnomalyRecipe:
     learning_rate: float = 6e-3
     weight_decay: float = 0.01
     momentum: float = 0.9
-    schedule: Literal["constant", "step", "cosine"] = "cosine"
+    schedule: Literal["constant", "step", "linear", "cosine"] = "cosine"
     warmup_steps: int = 30
     clip_norm: float = 5.0
     width: int = 32
@@ -162,12 +161,12 @@ class AnomalyRecipe:
     reference_weights: str = ""
 
     def __post_init__(self) -> None:
-        if self.model not in catalog.MODELS:
+        if self.model not in ANOMALY_MODELS:
             raise ConfigError(
-                f"no model '{self.model}'",
-                expected=", ".join(catalog.MODELS),
+                f"no model '{self.model}' for this task",
+                expected=", ".join(ANOMALY_MODELS),
                 found=self.model,
-                fix=did_you_mean(self.model, catalog.MODELS),
+                fix=did_you_mean(self.model, ANOMALY_MODELS),
             )
         self._refuse_idle_keys()
         least = ORIGIN[self.model].smallest_batch if self.model in ORIGIN else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +20,24 @@ class WeightAverage:
     those of a 16-bit network. Buffers (statistics of batch normalisation) are copied, since they are averages
     themselves and counts cannot be averaged.
 
+    With ``ramp`` it is YOLOv5's average instead: d = decay (1 - exp(-t / ramp)) with t the updates including this one,
+    and floating buffers are averaged like weights.
+
     Attributes:
         model: the averaged network, in evaluation mode, without gradients.
         updates: made so far.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
+    def __init__(self, model: nn.Module, decay: float, *, ramp: float = 0.0) -> None:
+        self.decay, self.ramp, self.updates = decay, ramp, 0
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
         if any(parameter.dtype in HALF for parameter in self.model.parameters()):
             self.model.float()
 
     def share(self) -> float:
-        """What the next update takes over from the weights, in (0, 0.9]."""
+        """What the next update takes over from the weights, in (0, 0.9], or up to 1 with ``ramp``."""
+        if self.ramp:
+            return 1.0 - self.decay * (1.0 - math.exp(-(self.updates + 1) / self.ramp))
         return 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
 
     @torch.no_grad()
@@ -39,8 +45,16 @@ class WeightAverage:
         """Once after each update of ``model``; a step without an update is none."""
         averages: list[Tensor] = list(self.model.parameters())
         now = [parameter.to(mean.dtype) for parameter, mean in zip(model.parameters(), averages, strict=True)]
+        if self.ramp:
+            for mean, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+                if mean.is_floating_point():
+                    averages.append(mean)
+                    now.append(buffer.to(mean.dtype))
+                else:
+                    mean.copy_(buffer)
+        else:
+            self._copy_buffers(model)
         torch._foreach_lerp_(averages, now, self.share())
-        self._copy_buffers(model)
         self.updates += 1
 
     @torch.no_grad()

@@ -23,7 +23,7 @@ from veritrain.tasks.task import Batch, Dataset, Task
 from veritrain.training.engine import start_engine
 from veritrain.training.journal import Journal
 from veritrain.training.keeper import Keeper
-from veritrain.training.optimise import freeze, learning_rate_at
+from veritrain.training.optimise import freeze, learning_rate_at, rates_at
 from veritrain.training.options import LoopOptions
 from veritrain.training.pace import Pace
 from veritrain.training.progress import FitSummary, Progress, Silent, clock, progress_for
@@ -185,9 +185,9 @@ class Loop:
 
     def _step(self, window: list[Batch]) -> None:
         place, options = self.place, self.options
-        rate = learning_rate_at(place.step, options, self.steps_per_epoch)
+        rates = rates_at(place.step, options, self.steps_per_epoch)
         try:
-            numbers = self.stepper.make(window, step=place.step, batch=place.batch, rate=rate)
+            numbers = self.stepper.make(window, step=place.step, batch=place.batch, rate=rates)
         except NotFinite as found:
             raise self.journal.nonfinite(place, found) from found
         place.step, place.batch = place.step + 1, place.batch + len(window)
@@ -195,7 +195,7 @@ class Loop:
         place.loss_samples += numbers.samples
         place.overflows += numbers.overflow is not None
         self.trained_samples += numbers.samples
-        self.journal.step(place, numbers, rate=rate, with_norm=place.step % options.grad_every_steps == 0)
+        self.journal.step(place, numbers, rate=rates.weights, with_norm=place.step % options.grad_every_steps == 0)
 
     def _score_epoch(self, started: float) -> None:
         """Validate, select, save. An epoch cut short by the time budget is scored and stays unfinished.

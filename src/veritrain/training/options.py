@@ -8,7 +8,8 @@ from typing import Literal, get_args
 from veritrain.errors import ConfigError, did_you_mean
 
 Optimiser = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "step", "cosine"]
+Schedule = Literal["constant", "step", "linear", "cosine"]
+Decayed = Literal["all", "weights"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
 Compile = Literal["none", "default", "reduce-overhead", "max-autotune"]
 Accelerator = Literal["auto", "cpu", "cuda"]
@@ -34,17 +35,25 @@ class LoopOptions:
     """How the loop trains. Epochs are counted from 1, steps are optimiser steps.
 
     Attributes:
-        epochs: passes over the training split; also the horizon of the cosine schedule.
+        epochs: passes over the training split; also the horizon of the cosine and the linear schedule.
         batch_size: samples per forward pass and rank.
         accumulate: forward passes per optimiser step; equals one pass over ``accumulate * batch_size`` samples,
             except for batch statistics.
         optimiser: sgd, adam or adamw.
         learning_rate: the peak, after the warm-up.
         weight_decay: L2 for sgd and adam, decoupled for adamw.
+        decayed: all parameters decay, or weights alone: neither biases nor the scales of normalisation layers.
         momentum: of sgd, or beta 1 of adam and adamw.
-        schedule: of the learning rate after the warm-up.
+        nesterov: Nesterov's momentum, of sgd alone.
+        schedule: of the learning rate after the warm-up; linear falls by the epoch from the first one on, the warm-up's
+            epochs among them.
         warmup_steps: steps in which the rate climbs linearly to ``learning_rate``.
+        warmup_epochs: the warm-up lasts as long as these epochs, and at least ``warmup_steps`` steps.
+        warmup_bias_rate: YOLOv5's warm-up: biases begin at this rate and all other parameters at exactly 0; all
+            reach the schedule in a straight line. None lets all climb alike.
+        warmup_momentum: the momentum begins the warm-up here and reaches ``momentum`` at its end; None is constant.
         step_every, step_factor: the step schedule multiplies the rate by the factor every so many epochs.
+        final_rate: where the linear schedule would be after its last epoch, as a share of ``learning_rate``.
         clip_norm: largest total gradient norm; None never clips.
         precision: as lightning-fabric names it. With 16-mixed the loss is scaled (``scaling.py``): a step whose scaled
             gradients overflow leaves the weights as they are, halves the scale, is recorded and counts as a step;
@@ -53,6 +62,8 @@ class LoopOptions:
         compile: mode of ``torch.compile``, for training alone; validation calls the plain network.
         ema_decay: of the moving average of the weights (``average.py``) that is then validated, selected and kept
             as the checkpoint's network; 0 is off.
+        ema_ramp: updates in which the average's decay grows to 63 % of ``ema_decay``, as YOLOv5 has it (2,000), and
+            statistics of batch normalisation are averaged too; 0 is the warm-up of ``average.py``.
         accelerator: auto takes a GPU when there is one.
         workers: processes that read samples; 0 reads in the training process.
         worker_timeout: seconds to wait for a batch from the workers before the run fails; 0 waits for ever.
@@ -78,16 +89,23 @@ class LoopOptions:
     optimiser: Optimiser = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    decayed: Decayed = "all"
     momentum: float = 0.9
+    nesterov: bool = False
     schedule: Schedule = "cosine"
     warmup_steps: int = 0
+    warmup_epochs: float = 0.0
+    warmup_bias_rate: float | None = None
+    warmup_momentum: float | None = None
     step_every: int = 10
     step_factor: float = 0.1
+    final_rate: float = 0.01
     clip_norm: float | None = None
     precision: Precision = "32-true"
     channels_last: bool = False
     compile: Compile = "none"
     ema_decay: float = 0.0
+    ema_ramp: float = 0.0
     accelerator: Accelerator = "auto"
     workers: int = 0
     worker_timeout: float = 600.0
@@ -107,6 +125,7 @@ class LoopOptions:
         for name, words in (
             ("optimiser", Optimiser),
             ("schedule", Schedule),
+            ("decayed", Decayed),
             ("precision", Precision),
             ("compile", Compile),
             ("accelerator", Accelerator),
@@ -115,7 +134,9 @@ class LoopOptions:
         for name, least in _AT_LEAST.items():
             _at_least(name, getattr(self, name), least)
         _above_zero("learning_rate", self.learning_rate)
-        _below_one("ema_decay", self.ema_decay)
+        for name in ("ema_decay", "warmup_momentum"):
+            _below_one(name, getattr(self, name))
+        _means_something(self)
         for name in ("clip_norm", "max_seconds"):
             if getattr(self, name) is not None:
                 _above_zero(name, getattr(self, name))
@@ -128,9 +149,14 @@ _AT_LEAST: dict[str, float] = {
     "weight_decay": 0,
     "momentum": 0,
     "warmup_steps": 0,
+    "warmup_epochs": 0,
+    "warmup_bias_rate": 0,
+    "warmup_momentum": 0,
     "ema_decay": 0,
+    "ema_ramp": 0,
     "step_every": 1,
     "step_factor": 0,
+    "final_rate": 0,
     "workers": 0,
     "worker_timeout": 0,
     "prefetch": 1,
@@ -165,8 +191,21 @@ def _at_least(name: str, value: float | None, least: float) -> None:
         raise ConfigError(f"{name} is too small", expected=f"at least {least:g}", found=str(value))
 
 
-def _below_one(name: str, value: float) -> None:
-    if not value < 1:
+def _means_something(options: LoopOptions) -> None:
+    """Refuse an option that would change nothing beside the others."""
+    warms_up = options.warmup_steps > 0 or options.warmup_epochs > 0
+    for name, idle, needs in (
+        ("nesterov", options.nesterov and not (options.optimiser == "sgd" and options.momentum), "sgd with momentum"),
+        ("warmup_bias_rate", options.warmup_bias_rate is not None and not warms_up, "warmup_steps or warmup_epochs"),
+        ("warmup_momentum", options.warmup_momentum is not None and not warms_up, "warmup_steps or warmup_epochs"),
+        ("ema_ramp", options.ema_ramp and not options.ema_decay, "an ema_decay above 0"),
+    ):
+        if idle:
+            raise ConfigError(f"{name} changes nothing here", expected=needs, found=f"{name} {getattr(options, name)}")
+
+
+def _below_one(name: str, value: float | None) -> None:
+    if value is not None and not value < 1:
         raise ConfigError(f"{name} must be below 1", expected="0, or a number such as 0.999", found=str(value))
 
 

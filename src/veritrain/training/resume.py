@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -65,6 +65,11 @@ def recipe_of(options: LoopOptions, recipe: Mapping[str, Any] | None, *, samples
     return _flat({**(recipe or {}), "loop": own, "train_samples": samples, "world": world})
 
 
+def _defaults() -> dict[str, Any]:
+    """Flat names of the loop's options to their defaults; every option changes nothing by default."""
+    return _flat({"loop": {entry.name: entry.default for entry in fields(LoopOptions)}})
+
+
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in content.items():
@@ -80,7 +85,7 @@ def _as_json(value: Any) -> Any:
 
 
 def check_same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], *, allowed: Collection[str] = ()) -> list[str]:
-    """The allowed differences, as "name: before -> now".
+    """The allowed differences, as "name: before -> now". An option that the checkpoint does not know had its default.
 
     Args:
         allowed: names that may differ: full ("loop.learning_rate") or their last word ("learning_rate").
@@ -88,6 +93,7 @@ def check_same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], *, allow
     Raises:
         CheckpointError: something else differs; each difference is named.
     """
+    saved = {**{name: value for name, value in _defaults().items() if name in now}, **saved}
     changed = [name for name in sorted(saved.keys() | now.keys()) if saved.get(name) != now.get(name)]
     refused = [name for name in changed if name not in allowed and name.rsplit(".", 1)[-1] not in allowed]
     if refused:

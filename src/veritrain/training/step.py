@@ -15,7 +15,7 @@ from veritrain.tasks.task import Batch, Task
 from veritrain.training.average import WeightAverage
 from veritrain.training.compiling import compiled, compiler_explained
 from veritrain.training.layout import channels_last, lay_out
-from veritrain.training.optimise import build_optimiser, clip, set_learning_rate, total_norm, will_train
+from veritrain.training.optimise import Rates, build_optimiser, clip, set_rates, total_norm, will_train
 from veritrain.training.options import LoopOptions
 from veritrain.training.scaling import LossScale
 from veritrain.training.seeding import seed_step
@@ -74,16 +74,16 @@ class Stepper:
         self._module = fabric.setup_module(compiled(model, options))
         self.optimiser = build_optimiser(model, options)
         self.scale = LossScale() if options.precision == "16-mixed" else None
-        self.average = WeightAverage(model, options.ema_decay) if options.ema_decay else None
+        self.average = WeightAverage(model, options.ema_decay, ramp=options.ema_ramp) if options.ema_decay else None
         self._parameters = list(model.parameters())
         self._on_cpu = fabric.device.type == "cpu"
 
-    def make(self, window: Sequence[Batch], *, step: int, batch: int, rate: float) -> StepNumbers:
+    def make(self, window: Sequence[Batch], *, step: int, batch: int, rate: Rates | float) -> StepNumbers:
         """Update the weights once from the micro-batches of ``window``; not at all where ``overflow`` is set.
 
         Args:
             step: optimiser steps made before. batch: number of the first micro-batch in its epoch.
-            rate: the learning rate.
+            rate: the learning rate; or rates and momentum of the step.
 
         Raises:
             NotFinite: before the update, on every rank alike.
@@ -110,10 +110,10 @@ class Stepper:
         self._update(norm, rate)
         return numbers
 
-    def _update(self, norm: Tensor, rate: float) -> None:
+    def _update(self, norm: Tensor, rate: Rates | float) -> None:
         if self._options.clip_norm is not None:
             clip(self._parameters, norm, self._options.clip_norm)
-        set_learning_rate(self.optimiser, rate)
+        set_rates(self.optimiser, rate)
         self.optimiser.step()
         if self.scale is not None:
             self.scale.updated()

@@ -1,0 +1,32 @@
+"""Whether a state dict fits a network, and which of its keys do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+MOST_NAMED = 12
+
+
+def mismatch(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Tensors that are missing, unexpected or of another shape in ``given``, counted and named; empty when all fit."""
+    parts = {
+        "missing": [name for name in own if name not in given],
+        "unexpected": [name for name in given if name not in own],
+        "of another shape": [
+            f"{name} ({_shape(own[name])} here, {_shape(given[name])} there)"
+            for name in own
+            if name in given and own[name].shape != given[name].shape
+        ],
+    }
+    return "; ".join(f"{len(names)} {word}: {_named(names)}" for word, names in parts.items() if names)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
