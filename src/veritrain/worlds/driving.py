@@ -52,6 +52,9 @@ class WorldSummary:
 class DrivingWorld:
     """Streets seen by one camera and one LiDAR, in AnoVox's layout; equal options give equal bytes."""
 
+    options_type = DrivingOptions
+    """What ``data make`` asks for."""
+
     def __init__(self, options: DrivingOptions | None = None) -> None:
         self.options = options or DrivingOptions()
 
