@@ -17,10 +17,12 @@ TASKS = {
 
 FORMATS = {
     "anovox": "veritrain.data.anovox:AnoVoxFormat",
+    "echo": "veritrain.data.echo:EchoFormat",
 }
 
 WORLDS = {
     "driving": "veritrain.worlds.driving:DrivingWorld",
+    "echo": "veritrain.worlds.echo:EchoWorld",
 }
 
 MODELS = {

@@ -6,19 +6,23 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
 from veritrain import catalog, config
+from veritrain.commands.detection_tables import print_echo
 from veritrain.data.anovox import AnoVoxFormat
+from veritrain.data.draw_boxes import write_drawn
+from veritrain.data.echo import EchoFormat
+from veritrain.data.echo_inspection import EchoInspection, inspect_echo
 from veritrain.data.inspection import SAMPLE, Inspection, inspect, share
 from veritrain.data.labels_out import FORMS, export_labels
-from veritrain.data.options import POLICIES, AnoVoxOptions
+from veritrain.data.options import POLICIES, AnoVoxOptions, EchoOptions
 from veritrain.data.subset import SubsetOptions, write_subset
-from veritrain.errors import DataError, UsageError, did_you_mean
-from veritrain.worlds.options import DrivingOptions
+from veritrain.errors import DataError, LayoutError, UsageError, did_you_mean
 
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
@@ -31,20 +35,24 @@ SHOWN = 40
 def make(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """data make WORLD OUT: write a made data set in a real format."""
     world = words[0] if words and not words[0].startswith("-") else ""
-    if world and world not in catalog.WORLDS:
-        raise UsageError(f"no world '{world}'", found=world, fix=did_you_mean(world, catalog.WORLDS))
+    if world not in catalog.WORLDS and (world or "--help" not in words):
+        fix = did_you_mean(world, catalog.WORLDS)
+        raise UsageError(f"no world '{world}'" if world else "no world is named", found=world or "nothing", fix=fix)
+    chosen = catalog.resolve("worlds", world or next(iter(catalog.WORLDS)))
+    usual = chosen.options_type()
+    size = f"{usual.height}x{usual.width}"
     parser = new_parser(
         f"data make {world or 'WORLD'}",
-        f"{make.__doc__}\nworlds: {', '.join(catalog.WORLDS)}",
-        "veritrain data make driving data/streets --scenarios 72 --frames 12 --size 96x144 --seed 7",
+        f"{make.__doc__}\nworlds: {', '.join(catalog.WORLDS)}; veritrain data make WORLD --help shows its options.",
+        f"veritrain data make {world or 'driving'} data/made --size {size} --seed 7",
     )
     parser.add_argument("out", type=str, help="a folder that does not exist yet")
-    parser.add_argument("--size", type=str, default="96x144", help="image height x width in pixels")
-    config.add_recipe(parser, DrivingOptions, skip=set(SIZE_FIELDS))
+    parser.add_argument("--size", type=str, default=size, help="image height x width in pixels")
+    config.add_recipe(parser, chosen.options_type, skip=set(SIZE_FIELDS))
     given = parse(parser, words[1:] if world else words)
     height, width = _size(given.size)
-    options = replace(config.build(DrivingOptions, given), height=height, width=width)
-    summary = catalog.resolve("worlds", world)(options).write(Path(given.out))
+    options = replace(config.build(chosen.options_type, given), height=height, width=width)
+    summary = chosen(options).write(Path(given.out))
     print(json.dumps({**asdict(summary), "path": str(summary.path), "made_data": True}, indent=1))
     return 0
 
@@ -60,20 +68,80 @@ def check(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """data check PATH: what a data set holds, and what is wrong with it; exit code 65 where a finding is an error."""
     parser = new_parser("data check", check.__doc__ or "", "veritrain data check data/streets --json")
     parser.add_argument("path", type=str)
-    parser.add_argument("--sample", type=int, default=0, help=f"frames to decode; 0 is all up to {SAMPLE}")
-    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
+    parser.add_argument("--sample", type=int, default=0, help=f"frames to decode; 0 is all up to {SAMPLE} (echo: 2000)")
+    parser.add_argument("--format", type=str, default="auto", help=f"auto, or {' or '.join(catalog.FORMATS)}")
+    parser.add_argument("--layout", type=str, default="auto", help="anovox: auto, or 2024 or 2023 where both lie there")
+    config.add_recipe(parser, EchoOptions)
+    parser.add_argument("--draw", nargs=2, metavar=("OUT", "N"), help="echo: N images with their labels drawn on")
     parser.add_argument("--json", action="store_true")
     given = parse(parser, words)
     if given.sample < 0:
         raise UsageError(
             "nothing to read", expected="--sample of at least 1", found=str(given.sample), fix="--sample 20"
         )
-    inspection = inspect(AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout)), sample=given.sample or None)
+    name = format_of(given.path) if given.format == "auto" else given.format
+    if name not in CHECKS:
+        raise UsageError(f"no format '{name}'", found=name, fix=did_you_mean(name, CHECKS))
+    inspection, show = CHECKS[name](given)
     if given.json:
         print(json.dumps(inspection.as_json(), indent=1, allow_nan=False))
     else:
-        print_inspection(inspection, Console())
+        show(inspection, Console())
     return 0 if inspection.usable else DataError.exit_code
+
+
+def format_of(path: str) -> str:
+    """The name of the format that recognises ``path`` by its content.
+
+    Raises:
+        LayoutError: none does.
+    """
+    for name in catalog.FORMATS:
+        if catalog.resolve("formats", name).recognises(path):
+            return name
+    place = Path(path)
+    raise LayoutError(
+        "no format recognises what lies there",
+        file=place,
+        expected="scenarios with sensor_setup.json (anovox), or data.yaml, or images beside labels (echo)",
+        found=f"{sum(1 for _ in place.iterdir())} entries" if place.is_dir() else "no folder",
+        fix="give the data set's own folder; `veritrain data make WORLD OUT` makes one",
+    )
+
+
+def _check_anovox(given: Namespace) -> tuple[Inspection, Callable[[Inspection, Console], None]]:
+    _demand_unset(given, "anovox", draw=None, **asdict(EchoOptions()))
+    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
+    return inspect(source, sample=given.sample or None), print_inspection
+
+
+def _check_echo(given: Namespace) -> tuple[EchoInspection, Callable[[EchoInspection, Console], None]]:
+    _demand_unset(given, "echo", layout="auto")
+    options = config.build(EchoOptions, given)
+    source = EchoFormat(given.path, replace(options, on_broken="skip"))
+    inspection = inspect_echo(source, sample=given.sample or None, strict=options.on_broken == "error")
+    if given.draw is not None:
+        out, count = given.draw
+        if not count.isdigit():
+            raise UsageError("not a number of pictures", expected="--draw OUT N", found=count, fix="--draw OUT 24")
+        write_drawn(source, Path(out), int(count))
+    return inspection, print_echo
+
+
+CHECKS: dict[str, Callable[[Namespace], tuple[Any, Any]]] = {"anovox": _check_anovox, "echo": _check_echo}
+"""Format -> its inspection and what prints it; a test holds the names against the catalogue's."""
+
+
+def _demand_unset(given: Namespace, name: str, **usual: Any) -> None:
+    """Refuses an option that would change nothing for this format."""
+    for option, value in usual.items():
+        if given[option] != value and list(given[option] or []) != list(value or []):
+            raise UsageError(
+                f"--{option} means nothing for the format {name}",
+                expected=f"options of {name}",
+                found=f"--{option} {given[option]}",
+                fix=f"leave --{option} out",
+            )
 
 
 def subset(words: list[str], new_parser: Parser, parse: Parse) -> int:

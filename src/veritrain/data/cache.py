@@ -8,7 +8,6 @@ made again.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any
 
 from veritrain.data.anovox import AnoVoxFormat, Inventory, sensor_hash
 from veritrain.data.anovox_index import Problem
-from veritrain.data.entry import entry_bytes, read_about, read_entry
+from veritrain.data.entry import read_about, read_entry, store_entry
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.sample import Calibration, Frame, FrameKey
 from veritrain.errors import BrokenFileError, LayoutError
@@ -79,7 +78,7 @@ class CachedFrames:
         frame = _load(self._entry(key).path, key)
         if frame is None:
             frame = self.source.read(key)
-            _store(self.folder, self._entry(key).path, frame)
+            _store(self._entry(key).path, frame)
         return frame
 
     def content_hash(self, key: FrameKey) -> str:
@@ -158,16 +157,16 @@ def _prepare_frame(source: AnoVoxFormat, key: FrameKey, folder: Path) -> _Entry 
     try:
         name = source.file_hash(key)
         path = folder / name[:2] / f"{name}{SUFFIX}"
-        return _peek(path) or _decode(source, key, folder, path)
+        return _peek(path) or _decode(source, key, path)
     except (BrokenFileError, OSError) as error:
         if source.options.on_broken == "error":
             raise
         return _problem(key, error)
 
 
-def _decode(source: AnoVoxFormat, key: FrameKey, folder: Path, path: Path) -> _Entry:
+def _decode(source: AnoVoxFormat, key: FrameKey, path: Path) -> _Entry:
     frame = source.read(key)
-    _store(folder, path, frame)
+    _store(path, frame)
     return _Entry(path=path, content_hash=sensor_hash(frame.image, frame.points), frame_label=frame.frame_label)
 
 
@@ -208,15 +207,8 @@ def _load(path: Path, key: FrameKey) -> Frame | None:
     )
 
 
-def _store(folder: Path, path: Path, frame: Frame) -> None:
-    """Writes an entry under a name of its own and renames it: readers see a whole entry or none."""
+def _store(path: Path, frame: Frame) -> None:
     arrays = {name: getattr(frame, name) for name in ARRAYS}
     arrays |= {name: getattr(frame.calibration, name) for name in CALIBRATION}
     about = {"content_hash": sensor_hash(frame.image, frame.points), "frame_label": frame.frame_label}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{uuid.uuid4().hex}.part"
-    try:
-        beside.write_bytes(entry_bytes(arrays, about))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    store_entry(path, arrays, about)

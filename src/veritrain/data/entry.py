@@ -7,6 +7,7 @@ header as JSON, padding, the arrays. Read with one system call; a torn file or a
 from __future__ import annotations
 
 import json
+import uuid
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,21 @@ def entry_bytes(arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, A
     first = b"%s %d %d %d %d %d\n" % (MAGIC, VERSION, len(header), zlib.crc32(header), len(body), zlib.crc32(body))
     start = len(first) + len(header)
     return b"".join([first, header, bytes(_up(start) - start), body])
+
+
+def store_entry(path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any]) -> None:
+    """Writes an entry under a name of its own, two folders up, and renames it: readers see a whole entry or none.
+
+    Raises:
+        OSError: the disk is full or read-only; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.parent.parent / f"{uuid.uuid4().hex}.part"
+    try:
+        beside.write_bytes(entry_bytes(arrays, about))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read_about(path: Path) -> dict[str, Any]:

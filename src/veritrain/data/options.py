@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from veritrain.errors import ConfigError, did_you_mean
 
@@ -64,4 +65,74 @@ class AnoVoxOptions:
                 expected="image_height and image_width of at least 1, or neither",
                 found=f"{self.image_height} x {self.image_width}",
                 fix="give both",
+            )
+
+
+Geometry = Literal["auto", "polygon", "mixed"]
+"""What five numbers of a label line are: polygon: a polygon of two points, an error; mixed: a box as centre and size,
+also beside polygons; auto: mixed, but polygon where at least three of four objects of the data set are polygons."""
+
+SplitPolicy = Literal["group", "published"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EchoOptions:
+    """How a folder of images with label files becomes samples.
+
+    Attributes:
+        on_broken: "error" stops at the first file that cannot be meant (a label line, an image that does not decode, an
+            image without label file or the other way round, a repeated line); "skip" leaves it out, lists and counts.
+        geometry: what five numbers of a line are: "auto", "polygon" or "mixed".
+        names: class names, in order; empty takes those of data.yaml.
+        views: view names, in the order of the ones and zeros; empty takes those of data.yaml, else what is assumed.
+        group_pattern: regular expression for the file name without its ending, with a group "patient" and, where there
+            are any, "video" and "frame"; empty takes ``<patient>-<series>.mp4-<frame>``.
+        longest_side: images are made smaller by area means until their longer side has this many pixels; 0 keeps them.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    on_broken: str = "error"
+    geometry: str = "auto"
+    names: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    group_pattern: str = ""
+    longest_side: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("on_broken", POLICIES), ("geometry", get_args(Geometry))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(
+                    f"unknown {name} '{value}'",
+                    expected=" or ".join(known),
+                    found=str(value),
+                    fix=did_you_mean(str(value), known),
+                )
+        if self.longest_side and not 16 <= self.longest_side <= 16384:
+            raise ConfigError(
+                "images of that size cannot be made",
+                expected="longest_side from 16 to 16384 pixels, or 0 to keep the stored size",
+                found=str(self.longest_side),
+                fix="for example 320",
+            )
+        self._demand_pattern()
+
+    def _demand_pattern(self) -> None:
+        try:
+            found = set(re.compile(self.group_pattern).groupindex)
+        except re.error as error:
+            raise ConfigError(
+                "group_pattern is no regular expression",
+                expected="for example (?P<patient>[^_]+)_(?P<video>\\d+)_(?P<frame>\\d+)",
+                found=str(error),
+                fix="correct the pattern",
+            ) from error
+        if self.group_pattern and ("patient" not in found or found - {"patient", "video", "frame"}):
+            raise ConfigError(
+                "group_pattern does not say who the patient is",
+                expected="a named group (?P<patient>...); video and frame may be named too",
+                found=", ".join(sorted(found)) or "no named group",
+                fix="name the part of the file name that is the patient",
             )

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from veritrain.errors import StorageError, UsageError
+from veritrain.errors import StorageError
 from veritrain.worlds.anovox_setup import archive_name, configuration, output_name
 from veritrain.worlds.anovox_writer import scenario_folder, write_broken_scenario, write_scenario
+from veritrain.worlds.free_folder import demand_free
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.plan import ScenarioPlan, plan_scenarios
 
@@ -52,6 +53,9 @@ class WorldSummary:
 class DrivingWorld:
     """Streets seen by one camera and one LiDAR, in AnoVox's layout; equal options give equal bytes."""
 
+    options_type = DrivingOptions
+    """What ``data make`` asks for."""
+
     def __init__(self, options: DrivingOptions | None = None) -> None:
         self.options = options or DrivingOptions()
 
@@ -70,7 +74,7 @@ class DrivingWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        _demand_free(folder)
+        demand_free(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             plans = plan_scenarios(self.options)
@@ -165,14 +169,3 @@ def _reported(results: Iterator[Counts], total: int, progress: Callable[[int, in
 
 def _tally(words: list[str]) -> dict[str, int]:
     return {word: words.count(word) for word in sorted(set(words))}
-
-
-def _demand_free(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            "the folder holds something already",
-            file=folder,
-            expected="a folder that does not exist or is empty",
-            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
-            fix="choose another folder, or remove this one",
-        )

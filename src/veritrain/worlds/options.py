@@ -1,4 +1,4 @@
-"""What a made driving world consists of; torch-free, so that ``--help`` stays quick."""
+"""What a made world consists of; torch-free, so that ``--help`` stays quick."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class DrivingOptions:
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            _demand_range(name, getattr(self, name), low, high)
+            _demand_range("driving", name, getattr(self, name), low, high)
         _demand_choice("density", self.density, tuple(DENSITIES))
         _demand_choice("voxels_from", self.voxels_from, VOXEL_SOURCES)
         _demand_choice("layout", self.layout, WORLD_LAYOUTS)
@@ -95,6 +95,58 @@ class DrivingOptions:
         return int(points_per_second * TICK_SECONDS / channels + 0.5)
 
 
+ECHO_LABELS = ("polygon", "xywh")
+ECHO_PUBLISHED = ("frames", "patients")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EchoWorldOptions:
+    """Made echocardiograms with leaking valves, in YOLO folders with a view line.
+
+    Attributes:
+        patients: number of them; each has a heart, a machine and a window of its own.
+        videos: recordings of a patient; each shows one view and one leaking valve.
+        frames: neighbouring frames of a recording.
+        height: image height in pixels.
+        width: image width in pixels.
+        seed: seed of the world; equal options give equal bytes.
+        confounding: how far the valve decides the view: 0 not at all (but pulmonary jets are never in A4C), 1 wholly.
+        unknown_views: share of the images whose label file has no view line.
+        second_jet: share of the recordings with the jet of a second valve, where the plane shows one.
+        empty: share of the recordings without any jet; their label files hold the view line alone.
+        labels: "polygon" writes boxes as four corners, as the real set does, "xywh" as centre and size.
+        published: "frames" deals frames out to train, valid and test as the real set does, so that patients are shared;
+            "patients" deals patients out.
+        variant: "standard", or "held_out": another machine and other hearts, which nobody tunes on.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    patients: int = 36
+    videos: int = 4
+    frames: int = 6
+    height: int = 240
+    width: int = 320
+    seed: int = 0
+    confounding: float = 0.5
+    unknown_views: float = 0.004
+    second_jet: float = 0.0
+    empty: float = 0.0
+    labels: str = "polygon"
+    published: str = "frames"
+    variant: str = "standard"
+
+    def __post_init__(self) -> None:
+        for name, low, high in _ECHO_RANGES:
+            _demand_range("echo", name, getattr(self, name), low, high)
+        for name in ("confounding", "unknown_views", "second_jet", "empty"):
+            _demand_share("echo", name, getattr(self, name))
+        _demand_choice("labels", self.labels, ECHO_LABELS)
+        _demand_choice("published", self.published, ECHO_PUBLISHED)
+        _demand_choice("variant", self.variant, VARIANTS)
+
+
 _RANGES = (
     ("scenarios", 1, 100_000),
     ("frames", 1, 10_000),
@@ -103,13 +155,31 @@ _RANGES = (
     ("seed", 0, 2**63 - 1),
     ("broken", 0, 1000),
 )
+_ECHO_RANGES = (
+    ("patients", 1, 100_000),
+    ("videos", 1, 1000),
+    ("frames", 1, 1000),
+    ("height", 96, 2048),
+    ("width", 96, 2048),
+    ("seed", 0, 2**63 - 1),
+)
 
 
-def _demand_range(name: str, value: int, low: int, high: int) -> None:
+def _demand_range(world: str, name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(
-            f"the driving world cannot be made with {name} = {value!r}",
+            f"the {world} world cannot be made with {name} = {value!r}",
             expected=f"a whole number from {low} to {high}",
+            found=repr(value),
+            fix=f"give --{name} a value in that range",
+        )
+
+
+def _demand_share(world: str, name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(
+            f"the {world} world cannot be made with {name} = {value!r}",
+            expected="a share from 0 to 1",
             found=repr(value),
             fix=f"give --{name} a value in that range",
         )

@@ -1,0 +1,79 @@
+"""What one image with boxes is, whatever format it lay in on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veritrain.data.sample import FrameKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionKey(FrameKey):
+    """Where an image sits in its data set, without decoding it.
+
+    Attributes:
+        id: path of the image below the data set, with "/" and without its ending; unique in the data set.
+        group: the patient; where nobody says who the patient is, the video or the image itself.
+        kind: most frequent class name of the group ("none" without any); never an input of a model.
+        index: 0-based position of the image inside its group (sorted by id).
+        video: the recording; unique in the data set. The image itself where no name says so.
+        frame: number of the frame inside its video; -1 where no name says so.
+        published: the data set's own part that holds it, "train", "val" or "test" (the first that does); "" without.
+    """
+
+    video: str
+    frame: int
+    published: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLabels:
+    """The content of one label file, checked.
+
+    Attributes:
+        boxes: (n, 4) float32 centre x, centre y, width, height in shares of the image's width and height; n may be 0.
+        classes: (n,) int64 from 0.
+        view: number of the view from 0; UNKNOWN (-1) where the file names none.
+        lines: 1-based line of each box in its file.
+        polygons: how many of the boxes are the extent of a polygon.
+        repeated: 1-based lines that repeat an earlier line's class and box and are no box of their own.
+        objects: lines of the file that stand for an object, those repeated among them.
+    """
+
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    view: int
+    lines: tuple[int, ...]
+    polygons: int
+    repeated: tuple[int, ...]
+    objects: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionSample:
+    """One image with its boxes and its view.
+
+    Attributes:
+        id: as :class:`DetectionKey`.
+        group: the patient, what must not be split.
+        video: the recording.
+        image: (H, W, 3) uint8 RGB, at its stored size unless the options asked for a smaller one.
+        boxes: (n, 4) float32 centre x, centre y, width, height in shares of the image's width and height.
+        classes: (n,) int64.
+        view: number of the view, UNKNOWN (-1) where none is given.
+        width: pixels of the stored image.
+        height: pixels of the stored image.
+    """
+
+    id: str
+    group: str
+    video: str
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    view: int
+    width: int
+    height: int
