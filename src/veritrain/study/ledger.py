@@ -116,7 +116,7 @@ class Ledger:
         Raises:
             ConfigError: the claim changed after one of its cells was finished.
         """
-        now = {"claim": asdict(study.primary), "alpha": study.file.alpha, "seeds": list(study.seeds)}
+        now: dict[str, Any] = {"claim": asdict(study.primary), "alpha": study.file.alpha, "seeds": list(study.seeds)}
         arms = (study.primary.a, study.primary.b)
         seen = [cell for cell in self.cells.values()
                 if cell["stage"] == "final" and cell["status"] == FINISHED and cell["arm"] in arms]  # fmt: skip
@@ -205,6 +205,18 @@ def _builds_equal(wanted: Any, values: Mapping[str, Any]) -> bool:
         return not changed_keys(wanted, config.build(type(wanted), values))
     except ConfigError:
         return False  # a value that today's recipe refuses
+
+
+def take_in(study: Study, ledger: Ledger) -> None:
+    """Let the ledger know every finished run folder of the study.
+
+    Raises:
+        ConfigError: a run of another recipe lies where a cell belongs.
+    """
+    for cell in study.selection_cells():
+        ledger.look_at(cell)
+    for cell in study.final_cells(ledger.choose(study)):
+        ledger.look_at(cell)
 
 
 def _read(path: Path) -> dict[str, Any]:
