@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -36,10 +37,17 @@ def names_of(recipe: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(recipe)}
 
 
-def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:
-    """The recipe, every value of the type its field says, options inside lists as their own class."""
+@functools.cache
+def _parser_of(recipe: type[Any]) -> ArgumentParser:
+    """Made once: a parser of many keys takes a tenth of a second, and a study builds a recipe for every configuration."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(recipe, "recipe")
+    return parser
+
+
+def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:
+    """The recipe, every value of the type its field says, options inside lists as their own class."""
+    parser = _parser_of(recipe)
     # jsonargparse 4.49 renamed it.
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
     try:

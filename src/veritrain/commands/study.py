@@ -16,9 +16,9 @@ from veritrain.report.study_curves import draw_study_curves
 from veritrain.study.forecast import forecast, told_forecast
 from veritrain.study.ledger import Ledger, take_in
 from veritrain.study.plan import Study, load_study
-from veritrain.study.run import Runner, Workers, held
+from veritrain.study.run import Runner, Workers, held, wanted_cells
 from veritrain.study.summary import summarise
-from veritrain.study.tables import arms_table, claims_table, markdown, write_tables
+from veritrain.study.tables import arms_table, claims_table, markdown, sentence_of, write_tables
 
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
@@ -65,6 +65,7 @@ def _made(asked: Study, out: Path, workers: Workers, given: Namespace) -> int:
 
     ledger = Ledger(out)
     take_in(asked, ledger)
+    ledger.demand_one_data(wanted_cells(asked, ledger))
     ledger.register(asked)
     say(told_forecast(forecast(asked, ledger, workers.processes)))
     config.dump(asked.file, out / "study.yaml")
@@ -80,7 +81,8 @@ def _made(asked: Study, out: Path, workers: Workers, given: Namespace) -> int:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
         say("\n\n".join(["", markdown(claims_table(found)), markdown(arms_table(found)), *found["notes"]]))
-        say(f"\ntables: {out / 'tables.md'}")
+        say("\n" + sentence_of(found["claims"][0]))
+        say(f"tables: {out / 'tables.md'}")
     return SOME_FAILED if found["failed"] else 0
 
 

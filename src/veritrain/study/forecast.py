@@ -183,10 +183,10 @@ def _told_primary(plan: Mapping[str, Any]) -> list[str]:
 
 def _told_family(plan: Mapping[str, Any]) -> str:
     m = plan["descriptive"]
-    holm = seeds_needed(m, plan["alpha"])
+    holm, claims = seeds_needed(m, plan["alpha"]), "1 claim" if m == 1 else f"{m} claims"
     if plan["family"] == "holm":
-        return f"  descriptive: {m} claims, Holm-corrected: {holm} seeds needed for all of them to be able to reach it"
-    return f"  descriptive: {m} claims, one joint max-T sign-flip test (Holm would need {holm} seeds)"
+        return f"  descriptive: {claims}, Holm-corrected: {holm} seeds needed so that all of them can reach the level"
+    return f"  descriptive: {claims}, one joint max-T sign-flip test (Holm would need {holm} seeds)"
 
 
 def _told_time(time: Mapping[str, Any]) -> str:

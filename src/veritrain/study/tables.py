@@ -67,7 +67,7 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
             _number(claim["mean_b"]),
             _interval(claim["gain"], claim["low"], claim["high"], sign=True),
             _p(claim["p"]),
-            _p(claim["p_family"]),
+            DASH if claim["role"] == "primary" else _p(claim["p_family"]),
             claim["word"] + (f" ({claim['why']})" if claim["why"] else ""),
         )
         for claim in summary["claims"]
@@ -81,6 +81,21 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
         header=("claim", "role", "metric", "n", "first", "second", "gain", "p", "p in family", "word"),
         rows=tuple(rows),
     )
+
+
+def sentence_of(claim: Mapping[str, Any]) -> str:
+    """A claim in one sentence that says no more than its word."""
+    a, b, word = claim["a"], claim["b"], claim["word"]
+    said = {
+        "improves": f"{a} improves on {b}",
+        "worse": f"{a} is worse than {b}",
+        "not shown": f"it is not shown that {a} is better or worse than {b}",
+        "open": f"{a} against {b} is open",
+    }.get(word, f"{a} is {word.replace('within', f'to {b} within')}")
+    why = f" ({claim['why']})" if claim["why"] else ""
+    numbers = f"gain {_interval(claim['gain'], claim['low'], claim['high'], sign=True)}, p {_p(claim['p'])}"
+    told = f": {numbers}, {claim['n']} seeds" if claim["n"] else ""
+    return f"{claim['role'].capitalize()} claim: {said} in {claim['metric']} on {claim['split']}{why}{told}."
 
 
 def arms_table(summary: Mapping[str, Any]) -> Table:
@@ -150,7 +165,8 @@ def _p(value: float | None) -> str:
 
 def page(summary: Mapping[str, Any], tables: Sequence[Table]) -> str:
     """Tables, what to know about them, cells that failed, and the plan."""
-    parts = [f"# Study {markdown_escaped(summary['study'])}", *(markdown(table) for table in tables)]
+    parts = [f"# Study {markdown_escaped(summary['study'])}", markdown_escaped(sentence_of(summary["claims"][0])),
+             *(markdown(table) for table in tables)]  # fmt: skip
     if summary["notes"]:
         parts.append("## What to know\n\n" + "\n".join(f"- {markdown_escaped(note)}" for note in summary["notes"]))
     if summary["failed"]:
