@@ -39,7 +39,7 @@ def names_of(recipe: type[Any]) -> set[str]:
 
 @functools.cache
 def _parser_of(recipe: type[Any]) -> ArgumentParser:
-    """Made once: a parser of many keys takes a tenth of a second, and a study builds a recipe for every configuration."""
+    """Made once: a parser of many keys takes a while, and a study builds a recipe for every configuration."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(recipe, "recipe")
     return parser

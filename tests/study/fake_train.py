@@ -67,10 +67,17 @@ def write(folder: Path, given: dict[str, str], fault: dict) -> None:
     start = {"v": 1, "event": "start", "version": "0.1.0"}
     terms = [{"v": 1, "event": "term", "name": "point", "value": 1 / step, "weight": 1.0, "step": step, "split": "train"}
              for step in range(1, 9)]  # fmt: skip
-    stop = {"v": 1, "event": "stop", "reason": "epochs", "summary": {"steps": 8, "stop_reason": fault.get("stop", "epochs")}}
+    stop = {
+        "v": 1,
+        "event": "stop",
+        "reason": "epochs",
+        "summary": {"steps": 8, "stop_reason": fault.get("stop", "epochs")},
+    }
     lines = [json.dumps(line) for line in (start, *terms, stop)]
     (folder / "record.jsonl").write_text("\n".join(lines) + "\n")
-    score = None if fault.get("undefined") else score_of(given["fusion"], float(given["learning_rate"]), int(given["seed"]))
+    score = (
+        None if fault.get("undefined") else score_of(given["fusion"], float(given["learning_rate"]), int(given["seed"]))
+    )
     entry = {"value": score, "ci95": [0.1, 0.9], "n": 40, "groups": 4, "chance": 0.1, "baseline": 0.2}
     validation = {"point_ap": {"value": score}, "frame_auroc": {"value": 0.5}}
     results = {"schema": 1, "made_data": True, "metrics": {"point_ap": entry, "frame_auroc": {**entry, "value": 0.5}},

@@ -240,6 +240,8 @@ def test_the_study_of_balancers_has_equal_budgets_and_one_primary_claim(joint):
     static = {one.recipe.detection_weight / one.recipe.view_weight for one in study.arm("static").configurations}
     assert len(static) == 5
     assert (study.primary.a, study.primary.b) == ("gradnorm", "static") and len(study.seeds) >= study.needed
-    assert all(one.recipe.max_seconds <= 90 and one.recipe.imgsz == 160 for arm in study.arms for one in arm.configurations)
+    assert all(
+        one.recipe.max_seconds <= 90 and one.recipe.imgsz == 160 for arm in study.arms for one in arm.configurations
+    )
     one_recipe = {config.fingerprint(one.recipe) for arm in study.arms for one in arm.configurations}
     assert len(one_recipe) == 40

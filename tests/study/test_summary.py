@@ -91,8 +91,13 @@ def test_a_claim_may_lose_its_word_in_a_family(tmp_path):
 
 @pytest.mark.parametrize("family", ["holm", "max_t"])
 def test_a_claim_without_all_its_pairs_is_open_and_still_counts(tmp_path, family):
-    claims = [{"a": "attention", "b": "concat", "metric": "point_ap"}, {"a": "late", "b": "concat", "metric": "point_ap"}]
-    summary = found(tmp_path, {"attention": A, "concat": B, "late": B[:4]}, arms=THREE, descriptive=claims, family=family)
+    claims = [
+        {"a": "attention", "b": "concat", "metric": "point_ap"},
+        {"a": "late", "b": "concat", "metric": "point_ap"},
+    ]
+    summary = found(
+        tmp_path, {"attention": A, "concat": B, "late": B[:4]}, arms=THREE, descriptive=claims, family=family
+    )
     whole, part = summary["claims"][1:]
     assert (part["word"], part["why"], part["p"], part["p_family"]) == ("open", "4 of 6 pairs", None, None)
     assert part["gain"] == pytest.approx(0.0)
@@ -153,7 +158,10 @@ def test_what_a_reader_must_know(tmp_path):
         assert said in notes
     study = loaded(tmp_path, arms={"attention": TUNED["arms"]["attention"], "concat": TWO_ARMS["arms"]["concat"]},
                    selection=TUNED["selection"])  # fmt: skip
-    assert "Not all arms tried the same number of configurations: attention 3, concat 1." in summarise(study, ledger)["notes"]
+    assert (
+        "Not all arms tried the same number of configurations: attention 3, concat 1."
+        in summarise(study, ledger)["notes"]
+    )
 
 
 def test_failed_cells_are_listed_with_their_error(tmp_path):
