@@ -1,7 +1,7 @@
 """Stands for ``python -m veritrain`` in tests of the runner: writes run folders as a training does, in milliseconds.
 
 A score is a function of fusion, learning rate and seed. ``FAKE`` in the environment is JSON: part of a cell's name to
-what goes wrong with it (``exit``, ``say``, ``data``, ``undefined``, ``recipe``, ``silent``), and ``seconds`` that every
+what goes wrong with it (``exit``, ``say``, ``data``, ``recipe``, ``silent``), and ``seconds`` that every
 training takes after its first checkpoint.
 """
 
@@ -65,19 +65,12 @@ def write(folder: Path, given: dict[str, str], fault: dict) -> None:
         json.dumps({"split_sha256": content, "splits": {"test": {"groups": ["g"], "contents": ["c"]}}})
     )
     start = {"v": 1, "event": "start", "version": "0.1.0"}
-    terms = [{"v": 1, "event": "term", "name": "point", "value": 1 / step, "weight": 1.0, "step": step, "split": "train"}
-             for step in range(1, 9)]  # fmt: skip
-    stop = {
-        "v": 1,
-        "event": "stop",
-        "reason": "epochs",
-        "summary": {"steps": 8, "stop_reason": fault.get("stop", "epochs")},
-    }
+    term = {"v": 1, "event": "term", "name": "point", "weight": 1.0, "split": "train"}
+    terms = [{**term, "value": 1 / step, "step": step} for step in range(1, 9)]
+    stop = {"v": 1, "event": "stop", "reason": "epochs", "summary": {"steps": 8, "stop_reason": "epochs"}}
     lines = [json.dumps(line) for line in (start, *terms, stop)]
     (folder / "record.jsonl").write_text("\n".join(lines) + "\n")
-    score = (
-        None if fault.get("undefined") else score_of(given["fusion"], float(given["learning_rate"]), int(given["seed"]))
-    )
+    score = score_of(given["fusion"], float(given["learning_rate"]), int(given["seed"]))
     entry = {"value": score, "ci95": [0.1, 0.9], "n": 40, "groups": 4, "chance": 0.1, "baseline": 0.2}
     validation = {"point_ap": {"value": score}, "frame_auroc": {"value": 0.5}}
     results = {"schema": 1, "made_data": True, "metrics": {"point_ap": entry, "frame_auroc": {**entry, "value": 0.5}},

@@ -142,12 +142,10 @@ def test_runs_of_different_data_end_the_study(tmp_path):
         made(loaded(tmp_path), tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    "changes", [{"primary": {**TWO_ARMS["primary"], "metric": "point_au"}}, {"primary": {**TWO_ARMS["primary"], "split": "val", "metric": ["point_ap", "map"]}}]
-)  # fmt: skip
+@pytest.mark.parametrize("changes", [{"metric": "point_au"}, {"split": "val", "metric": ["point_ap", "map"]}])
 def test_an_unknown_metric_ends_the_study_at_its_first_cell(tmp_path, changes):
     with pytest.raises(ConfigError, match="no metric") as caught:
-        made(loaded(tmp_path, **changes), tmp_path / "out", processes=1)
+        made(loaded(tmp_path, primary={**TWO_ARMS["primary"], **changes}), tmp_path / "out", processes=1)
     assert "point_ap" in caught.value.expected and len(starts(tmp_path / "out")) <= 2
 
 

@@ -82,8 +82,8 @@ def test_descriptive_claims_are_one_family_and_the_primary_one_stands_alone(tmp_
 
 
 def test_a_claim_may_lose_its_word_in_a_family(tmp_path):
-    claims = [{"a": "attention", "b": "concat", "metric": "point_ap"}, {"a": "attention", "b": "late", "metric": "point_ap"},
-              {"a": "late", "b": "concat", "metric": "point_ap"}]  # fmt: skip
+    claim = TWO_ARMS["primary"]
+    claims = [claim, {**claim, "b": "late"}, {**claim, "a": "late"}]
     summary = found(tmp_path, {"attention": A, "concat": B, "late": B}, arms=THREE, descriptive=claims, family="holm")
     assert [claim["word"] for claim in summary["claims"]] == ["improves", "not shown", "not shown", "not shown"]
     assert summary["claims"][1]["p_family"] == pytest.approx(3 * 2 / 64)
