@@ -323,6 +323,13 @@ def watch(words: list[str]) -> int:
     return commands.watch(words, _parser, _parse)
 
 
+def study(words: list[str]) -> int:
+    """study FILE: many runs, one question; cells that are finished are not made again."""
+    from veritrain.commands import study as commands
+
+    return commands.study(words, _parser, _parse)
+
+
 COMMANDS: dict[str, tuple[Command, str]] = {
     "audit": (audit, "judge a run, a log, a table or a report"),
     "train": (train, "train, evaluate, control, judge and report"),
@@ -332,6 +339,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "predict": (predict, "scores and pictures of single frames"),
     "probe": (probe, "make a run's evidence again"),
     "watch": (watch, "look at a run while it goes on"),
+    "study": (study, "make the runs of a study file, and its tables"),
     "report": (report, "write a run's report"),
     "data": (data, "make a data set, check one, take a part of one, or its labels"),
     "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -36,10 +37,17 @@ def names_of(recipe: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(recipe)}
 
 
-def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:
-    """The recipe, every value of the type its field says, options inside lists as their own class."""
+@functools.cache
+def _parser_of(recipe: type[Any]) -> ArgumentParser:
+    """Made once: a parser of many keys takes a while, and a study builds a recipe for every configuration."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(recipe, "recipe")
+    return parser
+
+
+def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:
+    """The recipe, every value of the type its field says, options inside lists as their own class."""
+    parser = _parser_of(recipe)
     # jsonargparse 4.49 renamed it.
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
     try:
@@ -149,28 +157,44 @@ def _in_todays_words(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, 
     return {key: older.get(key, {}).get(str(value), value) for key, value in values.items()}
 
 
-def demand_keys(path: Path, names: set[str]) -> None:
+def demand_keys(path: Path, names: set[str], *, under: Sequence[str] = ()) -> None:
     """Refuse a recipe file with a key that is not among ``names``, naming its line and the nearest known key.
 
+    Args:
+        under: the keys that lead to the mapping that is looked at; without any, the whole file.
+
     Raises:
-        ConfigError: that, or the file is no safe mapping without repeats.
+        ConfigError: that, or the file is no safe mapping without repeats, or there is no mapping under these keys.
     """
-    for key in read_mapping(path):
+    content: Any = read_mapping(path)
+    for step in under:
+        content = content.get(step) if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        found, line = type(content).__name__, _line_of(path, *under)
+        raise ConfigError(f"no mapping under '{under[-1]}'", expected="keys", found=found, file=path, line=line)
+    for key in content:
         if key not in names:
             raise ConfigError(
-                f"unknown key '{key}'",
-                expected="a key of the recipe",
+                f"unknown key '{key}'" + (f" under '{under[-1]}'" if under else ""),
+                expected="a key of the recipe" if not under else ", ".join(sorted(names)[:12]),
                 found=str(key),
                 fix=did_you_mean(str(key), names),
                 file=path,
-                line=_line_of(path, str(key)),
+                line=_line_of(path, *under, str(key)),
             )
 
 
-def _line_of(path: Path, key: str) -> int | None:
-    root = yaml.compose(path.read_text(encoding="utf-8"), _StrictLoader)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    return next((node.start_mark.line + 1 for node, _ in pairs if node.value == key), None)
+def _line_of(path: Path, *keys: str) -> int | None:
+    """The 1-based line of the last of these nested keys; None where there is no such place."""
+    node: yaml.Node | None = yaml.compose(path.read_text(encoding="utf-8"), _StrictLoader)
+    line = None
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        place, node = next(((one.start_mark.line + 1, value) for one, value in pairs if one.value == key), (None, None))
+        if place is None:
+            return None
+        line = place
+    return line
 
 
 def _days_as_text(content: Any) -> Any:

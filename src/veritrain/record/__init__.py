@@ -7,7 +7,7 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 :class:`RunRecord`, so that every check judges one type.
 """
 
-from veritrain.record.folder import RunFolder, finite_or_none, missing_folders, sha256_of, write_json
+from veritrain.record.folder import RunFolder, finite_or_none, missing_folders, sha256_of, write_json, write_text
 from veritrain.record.reader import (
     PLACED,
     OtherVersionError,
@@ -45,4 +45,5 @@ __all__ = [
     "sha256_of",
     "write_evidence",
     "write_json",
+    "write_text",
 ]

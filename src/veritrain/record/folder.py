@@ -63,16 +63,20 @@ def finite_or_none(value: float | None) -> float | None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as JSON, whole or not at all; see :func:`write_text`."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Write beside the target, flush, rename: a reader never sees half a file.
 
     Raises:
         StorageError: the disk is full, or the place cannot be written; the old file stays.
     """
-    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     beside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8") as file:
+        with beside.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -113,11 +113,17 @@ def compare_family(
         for name, (a, b) in pairs.items()
     }
     adjusted = holm([found.p for found in alone.values()])
-    joint = {}
-    for (name, found), p in zip(alone.items(), adjusted, strict=True):
-        keeps = found.word not in (IMPROVES, WORSE) or p <= alpha
-        joint[name] = replace(found, p=p, word=found.word if keeps else NOT_SHOWN)
-    return joint
+    return {name: in_family(found, p) for (name, found), p in zip(alone.items(), adjusted, strict=True)}
+
+
+def in_family(found: Comparison, p: float) -> Comparison:
+    """The same comparison as one of a family: ``p`` is its adjusted p, and *improves* and *worse* must survive it.
+
+    Args:
+        p: from :func:`holm` or :func:`veritrain.statistics.signflips.max_t_sign_flip`, in [0, 1].
+    """
+    keeps = found.word not in (IMPROVES, WORSE) or p <= found.alpha
+    return replace(found, p=p, word=found.word if keeps else NOT_SHOWN)
 
 
 def holm(p_values: ArrayLike) -> list[float]:

@@ -12,6 +12,8 @@ from veritrain.errors import UsageError
 from veritrain.statistics.signflips import sign_flip_test
 
 MOST_GROUPS = 1_000_000
+MOST_SIMULATED = 12
+"""Pairs up to which all studies of a simulation are tested at once."""
 
 
 def smallest_p(n: int) -> float:
@@ -58,8 +60,51 @@ def sign_flip_power(
     if smallest_p(n) > level:
         return 0.0
     draws = np.random.default_rng(seed).normal(effect, 1.0, size=(simulations, n))
-    found = _exact_p(draws) if n <= 12 else np.array([sign_flip_test(row, seed=seed) for row in draws])
+    found = _exact_p(draws) if n <= MOST_SIMULATED else np.array([sign_flip_test(row, seed=seed) for row in draws])
     return float(np.mean(found <= level))
+
+
+def seeds_for_power(
+    effect: float, *, power: float = 0.8, m_claims: int = 1, alpha: float = 0.05, most: int = 100
+) -> int | None:
+    """Least number of seeds with which an effect is shown with chance ``power``; None when ``most`` do not suffice.
+
+    Args:
+        effect: mean paired difference in its own standard deviations; its sign does not matter.
+        power: wanted, in (0, 1).
+        m_claims: claims in the family, counted as Holm's first and hardest step.
+        alpha: level of the family.
+
+    Up to 12 pairs by :func:`sign_flip_power` (2,000 made studies), beyond by the power of Student's paired test, which
+    the sign-flip test then follows closely.
+    """
+    if not 0 < power < 1 or most < 1:
+        raise UsageError("no power to plan for", expected="0 < power < 1, most >= 1", found=f"{power}, {most}")
+    for n in range(seeds_needed(m_claims, alpha), most + 1):
+        exact = n <= MOST_SIMULATED
+        reached = (
+            sign_flip_power(effect, n, m_claims=m_claims, alpha=alpha)
+            if exact
+            else student_power(effect, n, alpha=alpha / m_claims)
+        )
+        if reached >= power:
+            return n
+    return None
+
+
+def student_power(effect: float, n: int, *, alpha: float = 0.05) -> float:
+    """Chance that Student's two-sided paired test on n normal differences reaches ``alpha``, 0..1.
+
+    Args:
+        effect: mean difference in its own standard deviations. n: pairs, at least 2.
+
+    Exact, by the noncentral t distribution with n - 1 degrees of freedom and noncentrality effect sqrt(n).
+    """
+    if n < 2 or not 0 < alpha < 1:
+        raise UsageError("no test to plan for", expected="n >= 2, 0 < alpha < 1", found=f"{n}, {alpha}")
+    bound = float(stats.t.ppf(1 - alpha / 2, n - 1))
+    shifted = stats.nct(n - 1, abs(effect) * math.sqrt(n))
+    return float(shifted.sf(bound) + shifted.cdf(-bound))
 
 
 def rule_of_three(n: int, level: float = 0.95) -> float | None:
