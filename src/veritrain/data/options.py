@@ -136,3 +136,29 @@ class EchoOptions:
                 found=", ".join(sorted(found)) or "no named group",
                 fix="name the part of the file name that is the patient",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageChanges:
+    """How far training images are changed, drawn anew for each sample and epoch; at 0 nothing is drawn.
+
+    Attributes:
+        flip: share of the samples that are mirrored left to right.
+        shift: largest shift across and down, as a share of the letterbox.
+        zoom: largest change of the size: factors from 1 - zoom to 1 + zoom.
+        light: largest change of the brightness: factors from 1 - light to 1 + light.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    flip: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    light: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, most in (("flip", 1.0), ("shift", 0.5), ("zoom", 0.9), ("light", 0.9)):
+            if not 0 <= getattr(self, name) <= most:
+                found = str(getattr(self, name))
+                raise ConfigError(f"{name} is out of its range", expected=f"from 0 to {most:g}", found=found)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from veritrain.data.options import Augment
+from veritrain.data.options import Augment, Geometry, ImageChanges
 from veritrain.errors import ConfigError, did_you_mean
-from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional
+from veritrain.losses.options import Balance, BalanceOptions
+from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional, YoloSize
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
@@ -211,9 +212,177 @@ def _default_of(entry: Field[Any]) -> Any:
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
+@dataclass(frozen=True, kw_only=True)
+class JointRecipe:
+    """Leaking valves as boxes and the view of the frame from one YOLOv5 network, from label files to a judged run.
+
+    Everything that changes images is off by default: left and right mean something in an echocardiogram, and brightness
+    is what it measures.
+
+    Attributes:
+        data: the data set's folder or its data.yaml; the format is recognised by content.
+        seed: the training seed; the split is fixed by the data.
+        labels: given; permuted (patients exchange their labels) or redrawn (random at every read): spoilt on purpose.
+        split: given (by patient), published (the data set's own folders, which may share patients: the run then says
+            so) or val=train (spoilt on purpose).
+        tasks: both, detection or view; one alone is a single-task control.
+        dual: two separate networks, one for each task.
+        size: n, s, m, l or x of YOLOv5.
+        imgsz: pixels of the longer side of an image.
+        view_head: what the view is read from: p3 (report 004's), p5, or pooled (all three levels).
+        anchors: auto (fitted to the training boxes where those of COCO do not reach 98 % of them) or coco.
+        balance: static, gradnorm, uncertainty, dwa, famo, upgrad, pcgrad, cagrad, mgda, nash_mtl, imtl_g, aligned_mtl,
+            or report004 (its rule and its classifier that was noise, spoilt on purpose).
+        balance_alpha: of gradnorm and report004: how strongly a task that lags behind is pulled.
+        balance_rate: learning rate of the weights (gradnorm), log variances (uncertainty) or logits (famo).
+        detection_weight: of the detection loss; where gradnorm starts, a factor of the loss for the other balancers.
+        view_weight: of the view's loss, alike.
+        epochs: passes over the training split.
+        batch_size: images per forward pass.
+        accumulate: batches per optimiser step.
+        optimiser: sgd, adam or adamw.
+        learning_rate: its peak.
+        weight_decay: of weights alone, not of biases and normalisation; decoupled for adamw.
+        momentum: of sgd (Nesterov's), or beta 1 of adam and adamw.
+        schedule: constant, step, linear or cosine (``training.options``).
+        warmup_steps: optimiser steps of linear warm-up.
+        clip_norm: largest gradient norm; 0 is off.
+        flip: share of training images mirrored left to right.
+        shift: largest shift of training images, as a share of the letterbox.
+        zoom: largest change of their size: factors from 1 - zoom to 1 + zoom.
+        light: largest change of their brightness, alike.
+        precision: 32-true, bf16-mixed, or 16-mixed (float16 with a scaled loss).
+        channels_last: lay images and features out with the channels last; equal within rounding.
+        compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
+        ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
+        ema_ramp: updates in which the average's decay grows to 63 % of ema_decay; 0 is off.
+        workers: processes that prepare batches; 0 is this one.
+        prefetch: batches that each of them prepares ahead.
+        hold: memory keeps letterboxed images, disk reads them from the cache at every use; auto takes memory where
+            memory_mb suffices. The results are the same.
+        memory_mb: megabytes that hold auto may take, all splits and workers together.
+        max_seconds: stop training after this long; 0 is off.
+        validate_every: epochs between validations; the last epoch is always scored.
+        patience: stop after this many scored epochs without a better validation score; 0 is off.
+        checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.
+        keep_checkpoints: how many are kept, at least 2.
+        controls: full (19 permuted retrainings), quick (all that SHOWN needs) or none.
+        control_steps: optimiser steps of each permuted retraining and of the true run it is held against.
+        on_broken: error, or skip (listed and counted), for label lines and images that cannot be meant.
+        geometry: what five numbers of a label line are: auto, polygon or mixed.
+        group_pattern: regular expression for file names, with a group "patient"; empty takes
+            ``<patient>-<series>.mp4-<frame>``.
+        cache: folder for decoded images; empty is beside the data set.
+        threads: CPU threads; 0 leaves it to torch.
+        loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
+        waivers: checks set aside, shown in the report, never counted as passed.
+    """
+
+    data: str
+    seed: int = 0
+    labels: Literal["given", "permuted", "redrawn"] = "given"
+    split: Literal["given", "published", "val=train"] = "given"
+    tasks: Literal["both", "detection", "view"] = "both"
+    dual: bool = False
+    size: YoloSize = "n"
+    imgsz: int = 160
+    view_head: Literal["p3", "p5", "pooled"] = "pooled"
+    anchors: Literal["auto", "coco"] = "auto"
+    balance: Balance = "static"
+    balance_alpha: float = 1.5
+    balance_rate: float = 0.025
+    detection_weight: float = 1.0
+    view_weight: float = 1.0
+    epochs: int = 40
+    batch_size: int = 16
+    accumulate: int = 1
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    momentum: float = 0.9
+    schedule: Literal["constant", "step", "linear", "cosine"] = "cosine"
+    warmup_steps: int = 30
+    clip_norm: float = 10.0
+    flip: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    light: float = 0.0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    ema_decay: float = 0.0
+    ema_ramp: float = 0.0
+    workers: int = 0
+    prefetch: int = 2
+    hold: Literal["auto", "memory", "disk"] = "auto"
+    memory_mb: int = 4000
+    max_seconds: float = 0.0
+    validate_every: int = 1
+    patience: int = 0
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
+    controls: Controls = "quick"
+    control_steps: int = 300
+    on_broken: Literal["error", "skip"] = "error"
+    geometry: Geometry = "auto"
+    group_pattern: str = ""
+    cache: str = ""
+    threads: int = 0
+    loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
+    waivers: list[WaiverOption] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.imgsz < 32 or self.imgsz % 32:
+            found, below = str(self.imgsz), max(32, self.imgsz // 32 * 32)
+            raise ConfigError(
+                "imgsz does not fit the network's cells", expected="a multiple of 32", found=found, fix=f"--imgsz {below}"
+            )
+        self._refuse_idle_keys()
+        self.image_changes()
+        self.balancing()
+
+    def _refuse_idle_keys(self) -> None:
+        """A key that changes nothing beside the others must keep its default."""
+        one = self.tasks != "both"
+        idle = {
+            "dual": one and self.dual,
+            "balance": (one or self.dual) and self.balance != "static",
+            "view_head": self.tasks == "detection" and self.view_head != JointRecipe.view_head,
+            "view_weight": self.tasks == "detection" and self.view_weight != 1.0,
+            "detection_weight": self.tasks == "view" and self.detection_weight != 1.0,
+            "anchors": self.tasks == "view" and self.anchors != JointRecipe.anchors,
+        }
+        for key, found in idle.items():
+            if found:
+                raise ConfigError(
+                    f"{key} changes nothing here",
+                    expected=f"{key} = {getattr(JointRecipe, key)} (its default) with tasks {self.tasks}"
+                    + (", dual true" if self.dual and not one else ""),
+                    found=f"{key} = {getattr(self, key)}",
+                    fix="leave it out",
+                )
+
+    def image_changes(self) -> ImageChanges:
+        """How training images are changed."""
+        return ImageChanges(flip=self.flip, shift=self.shift, zoom=self.zoom, light=self.light)
+
+    def balancing(self) -> BalanceOptions:
+        """How the losses of the tasks become one update; refuses what the chosen balancer does not read."""
+        weights = {"detection": self.detection_weight, "view": self.view_weight} if self.weights_move else {}
+        return BalanceOptions(
+            balance=self.balance, alpha=self.balance_alpha, weight_rate=self.balance_rate, weights=weights
+        )
+
+    @property
+    def weights_move(self) -> bool:
+        """Whether the tasks' weights are where the balancer starts, and not factors of the losses."""
+        return self.balance == "gradnorm" and (self.detection_weight, self.view_weight) != (1.0, 1.0)
+
+
 QUICK: dict[str, dict[str, Any]] = {
     "anomaly": {"epochs": 5, "batch_size": 4, "control_steps": 400, "max_seconds": 42.0},
+    "joint": {"epochs": 8, "control_steps": 60},
 }
 """What ``--quick`` sets before the recipe file and the command line have their say."""
 
-RECIPES = {"anomaly": AnomalyRecipe}
+RECIPES = {"anomaly": AnomalyRecipe, "joint": JointRecipe}
