@@ -3,53 +3,57 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from veritrain import __version__, catalog, config
+from veritrain import config
 from veritrain.data.frames import LABEL_KEYS, ExchangedInput
-from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.experiments.driving_data import DrivingData, open_driving_data, short_hash
 from veritrain.experiments.evaluation import further_results, predictions_on_test
 from veritrain.experiments.memory_bank import demand_reference, reference_results
 from veritrain.experiments.networks import network_options, stages_of, weights_digest
 from veritrain.experiments.pictures import write_gallery
+from veritrain.experiments.run_folder import (
+    EXCUSED,
+    PERMUTED_RUNS,
+    demand_same_data,
+    environment,
+    fingerprint_of,
+    make_evidence_of,
+    network_facts,
+    probes_of,
+    refuse_changes,
+    refuse_existing,
+    scored_checkpoint,
+    tell_start,
+    valued,
+)
+from veritrain.experiments.run_folder import FREE_ON_RESUME as FREE_OF_ALL
 from veritrain.experiments.short import short_training
 from veritrain.experiments.trivial import TrivialBaselines
 from veritrain.losses.binary import balance_of
 from veritrain.metrics.threshold import best_f1_threshold, confusion
 from veritrain.models.origin_facts import answered_levels
-from veritrain.probes.probe import FinishedRun, hash_of, run_probe
+from veritrain.probes.probe import FinishedRun, hash_of
 from veritrain.record import RecordWriter, RunFolder, write_json
 from veritrain.tasks.anomaly import AnomalyTask, claims_of, flip_labels, label_keys_of, labelled, returns_scored
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.curves import curves_of_levels
-from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
+from veritrain.training.evaluate import predict_set, scores_with_intervals
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
 
-EXCUSED = frozenset({"waivers", "control_steps"})
-"""Keys that others read (the verdict), or that only some values of another key need (``controls``)."""
 CURVES = ("frame", "point")
-CHEAP_PROBES = tuple(catalog.PROBES)
-PERMUTED_RUNS = {"quick": 2, "full": 19, "none": 0}
-FREE_ON_RESUME = ("epochs", "controls", "control_steps", "workers", "prefetch", "hold", "memory_mb", "threads", "cache",
-                  "keep_checkpoints", "checkpoint_every", "max_seconds", "patience", "waivers", "data",
-                  "loggers", "reference", "reference_size", "reference_weights")  # fmt: skip
-ENVIRONMENT_PACKAGES = ("numpy", "scipy", "torch", "lightning-fabric", "safetensors", "pillow")
+FREE_ON_RESUME = (*FREE_OF_ALL, "reference", "reference_size", "reference_weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,17 +143,17 @@ def run(
     demand_loggers(recipe.loggers)
     with RecordWriter(folder) as writer:
         if not resume:
-            _refuse_existing(folder)
+            refuse_existing(folder)
         tracked = config.Tracked(recipe)
         prepared = prepare(tracked)  # type: ignore[arg-type]
         demand_reference(prepared.recipe, prepared.data)
         if resume:
-            _refuse_changes(folder, recipe, prepared.data)
+            refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
         start_loggers(tracked.loggers, writer, folder, resume=resume)
-        _start(writer, prepared, resume)
+        tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
@@ -160,44 +164,6 @@ def run(
         make_evidence(prepared, model, predictions, folder, writer, names=probes_of(tracked.controls))
         tracked.refuse_unread(excused=EXCUSED)
         writer.event("end", status="done")
-
-
-def _refuse_existing(folder: RunFolder) -> None:
-    if folder.checkpoints.exists() and any(folder.checkpoints.iterdir()):
-        raise UsageError(
-            "this run exists",
-            expected="a new folder, or --resume",
-            found=str(folder.path),
-            fix="add --resume to go on, or choose another --run",
-        )
-
-
-def _refuse_changes(folder: RunFolder, recipe: AnomalyRecipe, data: DrivingData) -> None:
-    """Before anything is written: a resumed run keeps its recipe (but for what may change) and its data."""
-    if not folder.recipe.is_file() or not folder.data.is_file():
-        return
-    before = config.plain(config.load(AnomalyRecipe, folder.recipe))
-    now = config.plain(recipe)
-    changed = [key for key in now if key not in FREE_ON_RESUME and now[key] != before.get(key)]
-    if changed:
-        raise CheckpointError(
-            "the recipe changed",
-            expected=", ".join(f"{key} = {before.get(key)}" for key in changed),
-            found=", ".join(f"{key} = {now[key]}" for key in changed),
-            fix="resume with the recipe of the run (`veritrain resume RUN`), or train a new run",
-            file=folder.recipe,
-        )
-    demand_same_data(folder, data)
-
-
-def _start(writer: RecordWriter, prepared: Prepared, resume: bool) -> None:
-    writer.event(
-        "start",
-        task=prepared.task.name,
-        claims=[asdict(claim) for claim in prepared.task.claims],
-        resumed=resume,
-        version=__version__,
-    )
 
 
 def _fit(
@@ -240,12 +206,7 @@ def _fit(
 
 def fingerprint(recipe: AnomalyRecipe) -> str:
     """What must not change between a checkpoint and its resumption."""
-    inner = recipe._recipe if isinstance(recipe, config.Tracked) else recipe
-    return config.fingerprint(inner, without=FREE_ON_RESUME)
-
-
-def probes_of(controls: str) -> tuple[str, ...]:
-    return () if controls == "none" else CHEAP_PROBES
+    return fingerprint_of(recipe, FREE_ON_RESUME)
 
 
 def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer: RecordWriter) -> Predictions:
@@ -256,11 +217,7 @@ def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer
     writer.event("look", split="test", purpose="final evaluation")
     started = time.monotonic()
     results, predictions = results_of(prepared, model)
-    results["checkpoint"] = {
-        "file": str(best.path.relative_to(folder.path)),
-        "sha256": best.weights_sha256,
-        "epoch": best.state["place"]["best_epoch"],
-    }
+    results["checkpoint"] = scored_checkpoint(folder, best)
     write_json(folder.results, results)
     _write_predictions(prepared, predictions, folder)
     for name, entry in results["metrics"].items():
@@ -272,7 +229,7 @@ def _report_test(prepared: Prepared, model: nn.Module, folder: RunFolder, writer
 def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
     """The test scores alone, without intervals: what a fresh process compares."""
     predictions = predictions_on_test(prepared.recipe, prepared.data, prepared.task, model)
-    return {"metrics": _valued(prepared.task.score(predictions))}
+    return {"metrics": valued(prepared.task.score(predictions))}
 
 
 def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
@@ -285,27 +242,19 @@ def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Pr
     validation = predict_set(task, model, data.sets["val"])
     chosen = best_f1_threshold(*labelled(validation, "frame"))
     threshold = None if chosen is None else chosen.threshold
-    parameters = sum(p.numel() for p in model.parameters())
     return {
         "schema": 1,
         "task": task.name,
         "made_data": data.card["made_data"],
         "metrics": scores_with_intervals(task, predictions, baselines, groups),
-        "selection": {"split": "val", "metrics": _valued(task.score(validation)), "threshold": threshold},
+        "selection": {"split": "val", "metrics": valued(task.score(validation)), "threshold": threshold},
         "confusion": _confusion(predictions, threshold),
         **further_results(prepared.recipe, data, trivial, {"model": predictions, **baselines}, validation),
         "reference": reference_results(prepared.recipe, data, task, trivial, predictions),
         "curves": curves_of_levels(predictions, CURVES, of),
         "returns_scored": returns_scored(predictions),
-        "latency_ms": latency_ms(model, data.sets["test"]),
-        "parameters": parameters,
-        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "size_mb": sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6,
+        **network_facts(model, data.sets["test"]),
     }, predictions
-
-
-def _valued(scores: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
-    return {name: {"value": value} for name, value in scores.items()}
 
 
 def _confusion(predictions: Predictions, threshold: float | None) -> dict[str, Any] | None:
@@ -375,10 +324,7 @@ def make_evidence(
     """Run the named probes; each look at test is recorded with its purpose."""
     if not names:
         return
-    run_of = finished_run(prepared, model, predictions, folder)
-    writer.event("look", split="test", purpose="controls")
-    for name in names:
-        run_probe(catalog.resolve("probes", name)(), run_of, writer)
+    make_evidence_of(finished_run(prepared, model, predictions, folder), writer, names)
 
 
 def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
@@ -389,25 +335,11 @@ def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
     """
     recipe = config.load(AnomalyRecipe, folder.recipe)
     prepared = prepare(recipe)
-    demand_same_data(folder, prepared.data)
+    demand_same_data(folder, prepared.data.card, digest_of)
     # The checkpoint holds all weights: the file that the image tower started from may be gone.
     model = replace(prepared.task, network=replace(prepared.task.network, image_weights="")).model()
     checkpoints.load_weights(checkpoints.best(folder), model)
     return prepared, model
-
-
-def demand_same_data(folder: RunFolder, data: DrivingData) -> None:
-    """Raises RecordError unless split, decoded contents and label counts are those of ``data.json``."""
-    stored = json.loads(folder.data.read_text(encoding="utf-8"))
-    before, now = digest_of(stored), digest_of(data.card)
-    if before != now:
-        raise RecordError(
-            "the data set changed since this run",
-            expected=f"split, contents and labels {before[:12]}",
-            found=f"{now[:12]}",
-            fix="point the recipe's data key at the data of this run",
-            file=folder.data,
-        )
 
 
 def digest_of(card: Mapping[str, Any]) -> str:
@@ -417,24 +349,3 @@ def digest_of(card: Mapping[str, Any]) -> str:
         for part, content in card["splits"].items()
     }
     return hash_of(card["split_sha256"], json.dumps(parts, sort_keys=True))
-
-
-def environment() -> dict[str, Any]:
-    """Packages, machine and command line; no user or host name."""
-    packages: dict[str, str | None] = {}
-    for name in ENVIRONMENT_PACKAGES:
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            packages[name] = None
-    return {
-        "veritrain": __version__,
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": packages,
-        "command": " ".join(["veritrain", *sys.argv[1:]]),
-    }

@@ -1,0 +1,353 @@
+"""Leaking valves and the view of a frame, from a recipe to a run folder with results and evidence."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from veritrain import config
+from veritrain.data.detection_frames import ExchangedImages
+from veritrain.experiments.driving_data import short_hash
+from veritrain.experiments.echo_data import EchoData, open_echo_data
+from veritrain.experiments.joint_pictures import write_gallery
+from veritrain.experiments.joint_results import balance_told, joint_results
+from veritrain.experiments.run_folder import (
+    EXCUSED,
+    FREE_ON_RESUME,
+    PERMUTED_RUNS,
+    demand_same_data,
+    environment,
+    fingerprint_of,
+    make_evidence_of,
+    network_facts,
+    probes_of,
+    refuse_changes,
+    refuse_existing,
+    scored_checkpoint,
+    tell_start,
+    valued,
+)
+from veritrain.experiments.short import short_training
+from veritrain.models.options import COCO_ANCHORS, Anchors, YoloOptions
+from veritrain.probes.probe import FinishedRun, hash_of
+from veritrain.record import RecordWriter, RunFolder, write_json
+from veritrain.tasks.joint import JointTask, flip_labels, term_weights_of
+from veritrain.tasks.options import JointRecipe
+from veritrain.tasks.task import Predictions
+from veritrain.training import checkpoint as checkpoints
+from veritrain.training.evaluate import predict_set
+from veritrain.training.loggers.logger import demand_loggers, start_loggers
+from veritrain.training.loop import fit
+from veritrain.training.options import LoopOptions
+
+SELECTED_BY = "mean_of_claims"
+"""The validation score that chooses the checkpoint: the mean of the claims' metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a recipe becomes before any training."""
+
+    recipe: JointRecipe
+    data: EchoData
+    task: JointTask
+
+
+def prepare(recipe: JointRecipe) -> Prepared:
+    """Read the data and set the task up."""
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    data = open_echo_data(recipe)
+    network = _network(recipe, data)
+    moves = recipe.weights_move
+    task = JointTask(
+        network=network,
+        class_names=data.classes,
+        view_names=data.views,
+        term_weights=term_weights_of(
+            network,
+            recipe.imgsz,
+            detection=1.0 if moves else recipe.detection_weight,
+            view=1.0 if moves else recipe.view_weight,
+        ),
+        noise=recipe.balance == "report004",
+    )
+    return Prepared(recipe=recipe, data=data, task=task)
+
+
+def _network(recipe: JointRecipe, data: EchoData) -> YoloOptions:
+    sees_view = recipe.tasks != "detection"
+    return YoloOptions(
+        size=recipe.size,
+        classes=0 if recipe.tasks == "view" else len(data.classes),
+        views=len(data.views) if sees_view else 0,
+        view_head=recipe.view_head if sees_view else "none",
+        dual=recipe.dual,
+        anchors=COCO_ANCHORS if data.anchors is None else _as_anchors(data.anchors.anchors),
+    )
+
+
+def _as_anchors(found: np.ndarray) -> Anchors:
+    return tuple(tuple((float(width), float(height)) for width, height in level) for level in found.tolist())
+
+
+def loop_options(recipe: JointRecipe) -> LoopOptions:
+    return LoopOptions(
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        accumulate=recipe.accumulate,
+        optimiser=recipe.optimiser,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        decayed="weights",
+        momentum=recipe.momentum,
+        nesterov=recipe.optimiser == "sgd" and recipe.momentum > 0,
+        schedule=recipe.schedule,
+        warmup_steps=recipe.warmup_steps,
+        clip_norm=recipe.clip_norm or None,
+        precision=recipe.precision,
+        channels_last=recipe.channels_last,
+        compile=recipe.compile,
+        ema_decay=recipe.ema_decay,
+        ema_ramp=recipe.ema_ramp,
+        workers=recipe.workers,
+        prefetch=recipe.prefetch,
+        # Report 004 compared a last batch of two images with whole ones.
+        drop_remainder=recipe.balance != "report004",
+        seed=recipe.seed,
+        checkpoint_every_steps=recipe.checkpoint_every or None,
+        keep_checkpoints=recipe.keep_checkpoints,
+        max_seconds=recipe.max_seconds or None,
+        validate_every=recipe.validate_every,
+        patience=recipe.patience or None,
+    )
+
+
+def run(
+    recipe: JointRecipe,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> None:
+    """Train, evaluate and make the evidence; the folder then holds all that a verdict needs.
+
+    Raises:
+        RunInUseError, NonFiniteError, Interrupted, StorageError, DataError: as their names say; what was saved stays.
+        UnconnectedTaskError: the loss of a task does not reach the network.
+    """
+    demand_loggers(recipe.loggers)
+    with RecordWriter(folder) as writer:
+        if not resume:
+            refuse_existing(folder)
+        tracked = config.Tracked(recipe)
+        prepared = prepare(tracked)  # type: ignore[arg-type]
+        if resume:
+            refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+        config.dump(recipe, folder.recipe)
+        write_json(folder.environment, environment())
+        write_json(folder.data, prepared.data.card)
+        start_loggers(tracked.loggers, writer, folder, resume=resume)
+        tell_start(writer, prepared.task, resume=resume)
+        writer.say(prepared.data.held)
+        writer.say(prepared.data.split.told())
+        torch.manual_seed(recipe.seed)
+        model = prepared.task.model()
+        _fit(prepared, model, writer, folder, resume, after_epoch)
+        model.cpu()  # everything after training is small, and is then the same on every machine
+        task, predictions = _report_test(prepared, model, folder, writer)
+        scored = replace(prepared, task=task)
+        write_gallery(scored.data, task, predictions, folder)
+        make_evidence(scored, model, predictions, folder, writer, names=probes_of(tracked.controls))
+        tracked.refuse_unread(excused=EXCUSED)
+        writer.event("end", status="done")
+
+
+def _fit(
+    prepared: Prepared,
+    model: nn.Module,
+    writer: RecordWriter,
+    folder: RunFolder,
+    resume: bool,
+    after_epoch: Callable[[], None],
+) -> None:
+    task, data, recipe = prepared.task, prepared.data, prepared.recipe
+
+    def validate(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+        scores = task.score(predict_set(task, network, data.sets["val"]))
+        after_epoch()
+        return {**scores, SELECTED_BY: _mean_of_claims(task, scores)}
+
+    fit(
+        task=task,
+        model=model,
+        train=data.sets["train"],
+        validate=validate,
+        select=(SELECTED_BY, True),
+        options=loop_options(recipe),
+        writer=writer,
+        folder=folder,
+        resume=resume,
+        about={
+            "network": asdict(task.network),
+            "classes": list(task.class_names),
+            "views": list(task.view_names),
+            "letterbox": list(data.card["image_size"]),
+            "term_weights": dict(task.term_weights),
+        },
+        recipe={"fingerprint": fingerprint(recipe), "data": digest_of(data.card)},
+        balance=recipe.balancing(),
+    )
+
+
+def _mean_of_claims(task: JointTask, scores: Mapping[str, float | None]) -> float | None:
+    """None while a claim's score is undefined."""
+    values = [scores[claim.metric] for claim in task.claims]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def fingerprint(recipe: JointRecipe) -> str:
+    """What must not change between a checkpoint and its resumption."""
+    return fingerprint_of(recipe, FREE_ON_RESUME)
+
+
+def digest_of(card: Mapping[str, Any]) -> str:
+    """SHA-256 of what a run's data are: the split, each decoded image, all labels, and the names."""
+    parts = {part: [content["contents"], content["labels_sha256"]] for part, content in card["splits"].items()}
+    return hash_of(card["split_sha256"], json.dumps([parts, card["classes"], card["views"]], sort_keys=True))
+
+
+def _report_test(
+    prepared: Prepared, model: nn.Module, folder: RunFolder, writer: RecordWriter
+) -> tuple[JointTask, Predictions]:
+    """Load the best checkpoint, look at test once, write results and predictions; the task with its threshold."""
+    best = checkpoints.best(folder)
+    checkpoints.load_weights(best, model)
+    writer.event("look", split="val", purpose="threshold")
+    writer.event("look", split="test", purpose="final evaluation")
+    started = time.monotonic()
+    results, predictions = results_of(prepared, model)
+    results["checkpoint"] = scored_checkpoint(folder, best)
+    results["balance"] = balance_told(folder)
+    write_json(folder.results, results)
+    _write_predictions(prepared, predictions, folder)
+    for name, entry in results["metrics"].items():
+        writer.event("metric", name=name, split="test", value=entry["value"], n=entry["n"])
+    writer.say(f"evaluated on test in {time.monotonic() - started:.1f} s")
+    return replace(prepared.task, threshold=results["selection"]["threshold"]), predictions
+
+
+def with_threshold(prepared: Prepared, model: nn.Module) -> tuple[JointTask, Predictions]:
+    """The task with the score threshold that is best on validation, and the predictions it was chosen on."""
+    task = prepared.task
+    validation = predict_set(task, model, prepared.data.sets["val"])
+    if not task.network.detects:
+        return task, validation
+    chosen = task.box_tables(validation, ["all"] * len(validation["index"])).best_threshold()
+    return replace(task, threshold=None if chosen is None else float(chosen.threshold)), validation
+
+
+def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
+    """The test scores alone, without intervals: what a fresh process compares."""
+    task, _ = with_threshold(prepared, model)
+    return {"metrics": valued(task.score(predict_set(task, model, prepared.data.sets["test"])))}
+
+
+def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
+    """The content of ``results.json`` (without the checkpoint), and the test predictions it rests on."""
+    task, validation = with_threshold(prepared, model)
+    predictions = predict_set(task, model, prepared.data.sets["test"])
+    return {
+        **joint_results(task, prepared.data, predictions, validation),
+        **network_facts(model, prepared.data.sets["test"]),
+    }, predictions
+
+
+def _write_predictions(prepared: Prepared, predictions: Predictions, folder: RunFolder) -> None:
+    """One row per box and per image as CSV, names as hashes; everything as .npz (no pickles)."""
+    folder.predictions.mkdir(exist_ok=True)
+    keys, task = prepared.data.keys["test"], prepared.task
+    if task.network.sees_view:
+        rows = [",".join(("id", "group", "label", *(f"score_{name}" for name in task.view_names)))]
+        for key, label, scores in zip(
+            keys, predictions["view_labels"], predictions["view_probabilities"], strict=True
+        ):
+            given = task.view_names[label] if label >= 0 else ""
+            numbers = ",".join(f"{score:.6f}" for score in scores)
+            rows.append(f"{short_hash(key.id)},{short_hash(key.group)},{given},{numbers}")
+        (folder.predictions / "test_views.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    np.savez_compressed(folder.predictions / "test.npz", **dict(predictions))
+    if task.network.detects:
+        rows = ["id,group,class,score,left,top,right,bottom"]
+        owner = np.repeat(np.arange(len(keys)), predictions["box_counts"])
+        for at, box, score, cls in zip(
+            owner, predictions["boxes"], predictions["box_scores"], predictions["box_classes"], strict=True
+        ):
+            place = ",".join(f"{side:.2f}" for side in box)
+            name = f"{short_hash(keys[at].id)},{short_hash(keys[at].group)}"
+            rows.append(f"{name},{task.class_names[cls]},{score:.6f},{place}")
+        (folder.predictions / "test_boxes.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def finished_run(prepared: Prepared, model: nn.Module, predictions: Predictions, folder: RunFolder) -> FinishedRun:
+    """What the probes work on."""
+    data, task, recipe = prepared.data, prepared.task, prepared.recipe
+
+    def fit_again(label_seed: int | None, steps: int) -> nn.Module:
+        train = data.sets["train"]
+        chosen = train if label_seed is None else train.with_permuted_labels(label_seed)
+        return short_training(task, chosen, loop_options(recipe), steps, balance=recipe.balancing())
+
+    return FinishedRun(
+        task=task,
+        model=model,
+        train=data.sets["train"],
+        val=data.sets["val"],
+        test=data.sets["test"],
+        groups=data.test_groups,
+        predictions=predictions,
+        fit_again=fit_again,
+        flip_labels=lambda batch: flip_labels(batch, classes=len(data.classes), views=len(data.views)),
+        blank=lambda name: predict_set(task, model, ExchangedImages(data.sets["test"])),
+        label_of=lambda split, index: data.sets[split].label_of(index),
+        control_steps=recipe.control_steps,
+        permuted_runs=PERMUTED_RUNS[recipe.controls],
+        folder=folder,
+        seed=recipe.seed,
+        inputs_hash=hash_of(checkpoints.best(folder).weights_sha256, data.card["split_sha256"]),
+    )
+
+
+def make_evidence(
+    prepared: Prepared,
+    model: nn.Module,
+    predictions: Predictions,
+    folder: RunFolder,
+    writer: RecordWriter,
+    *,
+    names: tuple[str, ...],
+) -> None:
+    """Run the named probes; each look at test is recorded with its purpose."""
+    if names:
+        make_evidence_of(finished_run(prepared, model, predictions, folder), writer, names)
+
+
+def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
+    """A finished run from its folder: data, task, and the network with the best checkpoint's weights.
+
+    Raises:
+        RecordError: the folder is no run, or its data are not those it was trained on.
+    """
+    prepared = prepare(config.load(JointRecipe, folder.recipe))
+    demand_same_data(folder, prepared.data.card, digest_of)
+    model = prepared.task.model()
+    checkpoints.load_weights(checkpoints.best(folder), model)
+    return prepared, model
