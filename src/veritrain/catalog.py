@@ -1,4 +1,4 @@
-"""THE list: every task, format, world, model, probe, check and reader, a line each, as ``name -> "module:Name"``.
+"""THE list: every task, format, world, model, balancer, probe, check, reader, a line each: ``name -> "module:Name"``.
 
 A test walks it: each entry resolves, fits its protocol, has a mirrored test and a docstring whose first line
 is its row in the docs. Nothing is imported until it is asked for, so listing loads no torch.
@@ -49,6 +49,22 @@ MODELS = {
     "yolov5s-nc4-view": "veritrain.models.yolo_sizes:yolov5s_nc4_view",
 }
 
+BALANCERS: dict[str, str] = {
+    "static": "veritrain.losses.balance:StaticWeights",
+    "gradnorm": "veritrain.losses.gradnorm:GradNorm",
+    "uncertainty": "veritrain.losses.uncertainty:Uncertainty",
+    "dwa": "veritrain.losses.dwa:DynamicWeightAverage",
+    "famo": "veritrain.losses.famo:Famo",
+    "upgrad": "veritrain.losses.jacobian_balancers:UPGrad",
+    "pcgrad": "veritrain.losses.jacobian_balancers:PCGrad",
+    "cagrad": "veritrain.losses.jacobian_balancers:CAGrad",
+    "mgda": "veritrain.losses.jacobian_balancers:MGDA",
+    "nash_mtl": "veritrain.losses.jacobian_balancers:NashMTL",
+    "imtl_g": "veritrain.losses.jacobian_balancers:IMTLG",
+    "aligned_mtl": "veritrain.losses.jacobian_balancers:AlignedMTL",
+    "report004": "veritrain.losses.report004:Report004",
+}
+
 PROBES: dict[str, str] = {
     "labels_read_twice": "veritrain.probes.labels:LabelsReadTwice",
     "loss_under_flipped_labels": "veritrain.probes.loss:LossUnderFlippedLabels",
@@ -69,6 +85,8 @@ CHECKS: dict[str, str] = {
     "loss_moves": "veritrain.audit.loss:LossMoves",
     "loss_falls_gradually": "veritrain.audit.loss:LossFallsGradually",
     "beats_constant_loss": "veritrain.audit.loss:BeatsConstantLoss",
+    "tasks_connected": "veritrain.audit.gradients:TasksConnected",
+    "balance_weights_sum": "veritrain.audit.gradients:BalanceWeightsSum",
     "totals_comparable": "veritrain.audit.terms:TotalsComparable",
     "boxes_beat_constant": "veritrain.audit.terms:BoxesBeatConstant",
     "held_out_signal_exists": "veritrain.audit.scores:HeldOutSignalExists",
@@ -118,6 +136,7 @@ KINDS: dict[str, dict[str, str]] = {
     "formats": FORMATS,
     "worlds": WORLDS,
     "models": MODELS,
+    "balancers": BALANCERS,
     "probes": PROBES,
     "checks": CHECKS,
     "readers": READERS,

@@ -3,6 +3,7 @@
 VeritrainError                 70   internal: our fault
 ├── UsageError                 64   the command line or the recipe asks for something that does not exist
 │   └── ConfigError            64   an unknown, unread or impossible option
+│       └── UnconnectedTaskError 64 the loss of a task does not reach the network that it is to train
 ├── DataError                  65   a data set on disk is not what its format says
 │   ├── BrokenFileError        65   one file is truncated, of another shape, of another type
 │   ├── LayoutError            65   folders are missing, mixed or do not match
@@ -73,6 +74,10 @@ class UsageError(VeritrainError):
 
 
 class ConfigError(UsageError):
+    pass
+
+
+class UnconnectedTaskError(ConfigError):
     pass
 
 

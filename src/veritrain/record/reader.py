@@ -13,7 +13,7 @@ from veritrain.record.folder import RunFolder, sha256_of
 from veritrain.record.rows import Claim, Evidence, Row, RunRecord
 from veritrain.record.writer import SCHEMA
 
-PLACED = frozenset({"term", "metric", "grad", "overflow"})
+PLACED = frozenset({"term", "metric", "grad", "balance", "overflow"})
 """Events that stand for a place in training: after a resume, a later one of the same place supersedes."""
 
 NAMED = frozenset({"term", "metric"})

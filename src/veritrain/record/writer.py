@@ -35,6 +35,7 @@ EVENTS = frozenset(
         "term",
         "metric",
         "grad",
+        "balance",
         "look",
         "throughput",
         "checkpoint",
@@ -137,7 +138,7 @@ class RecordWriter:
         for key, number in broken.items():
             name = fields.get("name") if key == "value" else f"{event} {key}"
             self.event("nonfinite", step=step, epoch=epoch, name=name, found=str(number))
-        urgent = event not in ("term", "grad")
+        urgent = event not in ("term", "grad", "balance")
         if urgent or time.monotonic() - self._flushed > self._flush_seconds:
             self.flush()
 

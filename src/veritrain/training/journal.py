@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from veritrain.errors import NonFiniteError
+from veritrain.errors import NonFiniteError, UnconnectedTaskError
 from veritrain.record import RecordWriter
+from veritrain.training.balancing import Unconnected
 from veritrain.training.checkpoint import Checkpoint
 from veritrain.training.progress import FitSummary, Progress
 from veritrain.training.resume import Place
@@ -57,6 +58,8 @@ class Journal:
             self.event("overflow", place, scale=numbers.overflow, next_scale=numbers.overflow / 2)
         elif with_norm:
             self.event("grad", place, name="total_norm", value=numbers.norm, learning_rate=rate)
+        if numbers.balance is not None and numbers.overflow is None:
+            self.event("balance", place, **numbers.balance)
         self.progress.step(place.step, numbers.total())
 
     def epoch(self, place: Place, *, rate: float) -> None:
@@ -95,6 +98,27 @@ class Journal:
             expected="finite losses and gradients",
             found="; ".join(f"{name} = {value}" for name, value in broken.items()) + f"; samples {ids}{more}",
             fix="look at these samples; then lower learning_rate, set clip_norm or use precision 32-true",
+        )
+        self.log(str(error))
+        return error
+
+    def unconnected(self, place: Place, found: Unconnected) -> UnconnectedTaskError:
+        """Record which tasks do not reach the network, and the error that says it."""
+        place = replace(place, step=place.step + 1, batch=place.batch + 1)
+        self.event("balance", place, **found.fields)
+        self.event("stop", place, reason="unconnected", tasks=list(found.tasks))
+        names = " and ".join(f"'{task}'" for task in found.tasks)
+        no_path = [task for task in found.tasks if task in found.fields.get("unconnected", ())]
+        error = UnconnectedTaskError(
+            f"training stopped before the update of step {place.step}: the loss of task {names} does not reach the "
+            "network's shared parameters",
+            expected="a gradient above 0 at the shared parameters from each task",
+            found="; ".join(
+                f"{task}: {'no path to any of them' if task in no_path else 'a gradient of exactly 0'}"
+                for task in found.tasks
+            ),
+            fix="let the task's loss read what the network computed from its shared layers (no detached or made-up "
+            "tensor, no zero weight in between), or leave the task out",
         )
         self.log(str(error))
         return error

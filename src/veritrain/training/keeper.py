@@ -25,7 +25,7 @@ class Keeper:
     """Saves and restores one training.
 
     Args:
-        stepper: of ``model``: its optimiser, loss scale and moving average are saved too.
+        stepper: of ``model``: its optimiser, loss scale, balancer and moving average are saved too.
         recipe: flat names to values that must be equal when the run goes on (``resume.recipe_of``).
         surroundings: what bitwise equality depends on beside the recipe; a change is noted.
         about: JSON content for readers of a checkpoint (class names, the network's options).
@@ -71,6 +71,9 @@ class Keeper:
             state["loss_scale"] = self._stepper.scale.state()
         if self._average is not None:
             state["average"] = {"updates": self._average.updates}
+        balance = self._stepper.balance.state()
+        if balance is not None:
+            state["balance"] = balance
         saved = checkpoints.save(
             self._folder,
             step=place.step,
@@ -139,6 +142,8 @@ class Keeper:
         checkpoints.load_optimiser(found, self._optimiser)
         if self._stepper.scale is not None and "loss_scale" in state:
             self._stepper.scale.restore(state["loss_scale"])
+        if "balance" in state:
+            self._stepper.balance.restore(state["balance"])
         self._load_average(found)
         place = Place(**state["place"])
         if changes:

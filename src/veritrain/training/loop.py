@@ -18,8 +18,10 @@ from torch import nn
 
 from veritrain.data.loader import EpochLoader, workers_explained
 from veritrain.errors import ConfigError, Interrupted, did_you_mean
+from veritrain.losses.options import STATIC, BalanceOptions
 from veritrain.record import RecordWriter, RunFolder, finite_or_none
 from veritrain.tasks.task import Batch, Dataset, Task
+from veritrain.training.balancing import Unconnected
 from veritrain.training.engine import start_engine
 from veritrain.training.journal import Journal
 from veritrain.training.keeper import Keeper
@@ -50,13 +52,15 @@ def fit(
     about: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     allow_changes: Collection[str] = (),
+    balance: BalanceOptions = STATIC,
 ) -> FitSummary:
     """Train ``model`` until the asked work is done; it is left with the weights of the last step, never averaged.
 
     Under ``torchrun`` all ranks call this; rank 0 writes, the others pass ``writer=None``.
 
     Args:
-        task: its ``losses`` and ``term_weights`` (see ``terms.py`` for samples without a label).
+        task: its ``losses`` and ``term_weights`` (see ``terms.py`` for samples without a label), and its
+            ``term_groups`` where it declares any (see ``balancing.py``).
         model: called as ``model(batch)``; trained in place, moved to the chosen device.
         validate: ``validate(model, epoch)`` scores the validation split; the model is in evaluation mode, without
             gradients, not compiled, and outside of mixed precision; it is the moving average of the weights with
@@ -67,6 +71,7 @@ def fit(
         about: JSON content for readers of a checkpoint: class names, thresholds, the network's options.
         recipe: JSON content that must be the same when the run is resumed.
         allow_changes: names in ``recipe`` or ``options`` that may differ from the checkpoint's.
+        balance: how the tasks' losses become one update.
 
     Raises:
         Interrupted: SIGINT or SIGTERM; the last step was finished and saved.
@@ -75,9 +80,13 @@ def fit(
         StorageError: no room for a checkpoint; earlier ones are intact.
         DataError: a sample cannot be read, or a worker died or hung.
         CheckpointError: the run has checkpoints and ``resume`` is off, none verifies, or the recipe changed.
-        ConfigError: ``select`` names no score, or the task's terms do not fit their weights.
+        ConfigError: ``select`` names no score, the task's terms do not fit their weights, or the balancer does not
+            go with the options.
+        UnconnectedTaskError: the loss of a task does not reach the network; the weights are the untrained ones.
     """
-    loop = Loop(task, model, train, validate, select, options, writer, folder, progress, about or {}, recipe or {})
+    loop = Loop(
+        task, model, train, validate, select, options, writer, folder, progress, about or {}, recipe or {}, balance
+    )
     try:
         with loop.signals, workers_explained():
             loop.begin(resume=resume, allow_changes=allow_changes)
@@ -102,6 +111,7 @@ class Loop:
         progress: Progress | None,
         about: Mapping[str, Any],
         recipe: Mapping[str, Any],
+        balance: BalanceOptions,
     ) -> None:
         self.model, self.validate, self.select, self.options = model, validate, select, options
         self.fabric = start_engine(options)
@@ -121,7 +131,7 @@ class Loop:
             prefetch=options.prefetch,
             packed=True,
         )
-        self.stepper = Stepper(self.fabric, task, model, options, unpack=self.loader.unpack)
+        self.stepper = Stepper(self.fabric, task, model, options, balance=balance, unpack=self.loader.unpack)
         average = self.stepper.average
         self.scored = model if average is None else average.model
         self.keeper = Keeper(
@@ -130,7 +140,7 @@ class Loop:
             self.stepper,
             options,
             self.journal,
-            recipe=recipe_of(options, recipe, samples=len(train), world=self.world),
+            recipe=recipe_of(options, recipe, samples=len(train), world=self.world, balance=balance),
             surroundings=surroundings(self.fabric.device.type, self.world),
             about=about,
             metric=select[0],
@@ -152,6 +162,8 @@ class Loop:
             self.keeper.begin()
         if self.stepper.average is not None:
             self.journal.averaging(self.place, self.options.ema_decay)
+        if unmeasured := self.stepper.balance.note():
+            self.journal.note(self.place, "balance", unmeasured)
 
     def run(self) -> FitSummary:
         """Epochs of training and validation until there is a reason to stop."""
@@ -190,6 +202,8 @@ class Loop:
             numbers = self.stepper.make(window, step=place.step, batch=place.batch, rate=rates)
         except NotFinite as found:
             raise self.journal.nonfinite(place, found) from found
+        except Unconnected as found:
+            raise self.journal.unconnected(place, found) from found
         place.step, place.batch = place.step + 1, place.batch + len(window)
         place.loss_sum += numbers.total() * numbers.samples
         place.loss_samples += numbers.samples
@@ -213,6 +227,7 @@ class Loop:
             score = self._told(scores, improved=self._select(scores))
         line = self._epoch_line(score, time.monotonic() - started)
         if whole:
+            self.stepper.balance.end_epoch()
             place.next_epoch()
         self.keeper.save(self.place)
         self.journal.log(line)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from veritrain.errors import CheckpointError
+from veritrain.losses.options import STATIC, BalanceOptions
 from veritrain.training.options import FREE_TO_CHANGE, LoopOptions
 
 
@@ -59,10 +60,19 @@ def surroundings(device: str, world: int) -> dict[str, Any]:
     }
 
 
-def recipe_of(options: LoopOptions, recipe: Mapping[str, Any] | None, *, samples: int, world: int) -> dict[str, Any]:
+def recipe_of(
+    options: LoopOptions,
+    recipe: Mapping[str, Any] | None,
+    *,
+    samples: int,
+    world: int,
+    balance: BalanceOptions = STATIC,
+) -> dict[str, Any]:
     """Flat names to values: everything that decides what is computed."""
     own = {name: value for name, value in asdict(options).items() if name not in FREE_TO_CHANGE}
-    return _flat({**(recipe or {}), "loop": own, "train_samples": samples, "world": world})
+    # Without a choice nothing is named, so that checkpoints from before there was one can be resumed.
+    chosen = {} if balance == STATIC else {"balance": asdict(balance)}
+    return _flat({**(recipe or {}), "loop": own, **chosen, "train_samples": samples, "world": world})
 
 
 def _defaults() -> dict[str, Any]:

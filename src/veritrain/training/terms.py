@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 
 from veritrain.errors import ConfigError, did_you_mean
 from veritrain.tasks.task import Batch
+
+GRAD_NORM = "grad_norm"
+"""The name under which a gradient is told that is not finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,9 @@ class StepNumbers:
         weights: term to its weight in the total.
         norm: total gradient norm before clipping.
         overflow: the loss scale whose gradients overflowed in float16, so that no update was made; else None.
+        fixed: term to a weight that never moves, for totals; None where ``weights`` never move.
+        task_norms: task to the norm of its own gradient, where it was measured (``balancing.py``).
+        balance: fields of a ``balance`` event; None when none is due.
     """
 
     samples: int
@@ -39,18 +45,23 @@ class StepNumbers:
     weights: Mapping[str, float]
     norm: float
     overflow: float | None = None
+    fixed: Mapping[str, float] | None = None
+    task_norms: Mapping[str, float] = field(default_factory=dict)
+    balance: Mapping[str, Any] | None = None
 
     def mean(self, term: str) -> float | None:
         """Unweighted; None when no sample has a label for the term."""
         return self.sums[term] / self.counts[term] if self.counts[term] else None
 
     def total(self) -> float:
-        """sum_i w_i * mean_i, undefined terms left out."""
-        return sum(self.weights[term] * (self.mean(term) or 0.0) for term in self.sums)
+        """sum_i w_i * mean_i, undefined terms left out, with weights that are the same at every step."""
+        weights = self.weights if self.fixed is None else self.fixed
+        return sum(weights[term] * (self.mean(term) or 0.0) for term in self.sums)
 
     def broken(self) -> dict[str, float]:
-        """What is not finite: terms by name, and ``grad_norm``."""
-        numbers = {**self.sums, "grad_norm": self.norm}
+        """What is not finite: terms by name, ``grad_norm``, and ``grad_norm of <task>``."""
+        of_tasks = {f"{GRAD_NORM} of {task}": norm for task, norm in self.task_norms.items()}
+        numbers = {**self.sums, GRAD_NORM: self.norm, **of_tasks}
         return {name: value for name, value in numbers.items() if not math.isfinite(value)}
 
 
