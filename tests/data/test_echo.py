@@ -228,13 +228,14 @@ def test_a_part_for_a_worker_reads_the_same(echo_world):
     np.testing.assert_array_equal(part.read(keys[1]).image, source.read(keys[1]).image)
 
 
+@pytest.fixture(scope="module")
+def source():
+    return EchoFormat(SHARED / "echo")
+
+
 @real
 class TestRealSet:
     """Aggregates alone: 1,531 frames of 54 patients, of which one holds 261."""
-
-    @pytest.fixture(scope="class")
-    def source(self):
-        return EchoFormat(SHARED / "echo")
 
     def test_counts(self, source):
         inventory = source.inventory()
