@@ -1,4 +1,4 @@
-"""A small driving world, made once for all tests."""
+"""A small driving world and a small echo world, made once for all tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from veritrain.worlds.driving import DrivingWorld
-from veritrain.worlds.options import DrivingOptions
+from veritrain.worlds.echo import EchoWorld
+from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
 
 SMALL = DrivingOptions(scenarios=12, frames=4, height=64, width=96, seed=3)
+SMALL_ECHO = EchoWorldOptions(patients=9, videos=2, frames=3, height=96, width=128, seed=5, unknown_views=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +34,18 @@ def small_world(tmp_path_factory) -> Path:
     """A driving world to read only; copy it before changing a file."""
     out = tmp_path_factory.mktemp("driving") / "world"
     DrivingWorld(SMALL).write(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def echo_options() -> EchoWorldOptions:
+    """What ``echo_world`` was made with: 9 patients x 2 videos x 3 frames at 96 x 128, three files without a view."""
+    return SMALL_ECHO
+
+
+@pytest.fixture(scope="session")
+def echo_world(tmp_path_factory) -> Path:
+    """An echo world to read only; copy it before changing a file."""
+    out = tmp_path_factory.mktemp("echo") / "world"
+    EchoWorld(SMALL_ECHO).write(out)
     return out

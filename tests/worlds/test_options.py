@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from veritrain.errors import ConfigError
-from veritrain.worlds.options import DrivingOptions
+from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
 
 
 def test_rays_follow_from_points_per_second_as_in_carla():
@@ -35,3 +35,33 @@ def test_a_typo_is_answered_with_the_word_that_was_meant(name, typo, meant):
 def test_options_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         DrivingOptions().seed = 3  # type: ignore[misc]
+
+
+class TestEcho:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"patients": 0},
+            {"frames": 0},
+            {"height": 64},
+            {"seed": -1},
+            {"videos": 1.5},
+            {"confounding": 1.2},
+            {"unknown_views": -0.1},
+            {"second_jet": True},
+            {"empty": "half"},
+        ],
+    )
+    def test_values_out_of_range_are_refused_by_name(self, wrong):
+        with pytest.raises(ConfigError, match=next(iter(wrong))) as caught:
+            EchoWorldOptions(**wrong)
+        assert "echo world" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("name", "typo", "meant"),
+        [("labels", "polygons", "polygon"), ("published", "frame", "frames"), ("variant", "heldout", "held_out")],
+    )
+    def test_a_typo_is_answered_with_the_word_that_was_meant(self, name, typo, meant):
+        with pytest.raises(ConfigError) as caught:
+            EchoWorldOptions(**{name: typo})
+        assert meant in str(caught.value)

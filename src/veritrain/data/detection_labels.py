@@ -80,7 +80,7 @@ class Survey:
 
     @property
     def views(self) -> int:
-        """Ones and zeros of a view line: the most frequent length, 0 without any.
+        """Ones and zeros of a view line: the most frequent length (three before others), 0 without any.
 
         A length that an object may have too (5, 7, 9, ...) is believed where at least half of the files have it.
         """
@@ -89,7 +89,7 @@ class Survey:
             for length, files in self.view_lengths.items()
             if not _may_be_object(length) or 2 * files >= self.files
         }
-        return min(believed, key=lambda length: (-believed[length], length), default=0)
+        return min(believed, key=lambda length: (-believed[length], length != 3, length), default=0)
 
     @property
     def polygons_only(self) -> bool:

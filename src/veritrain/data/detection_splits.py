@@ -172,8 +172,9 @@ def stratified(
     """Group -> part, so that each trait is in each part in about the shares of its groups.
 
     The trait that fewest groups still have is dealt out first, its largest group (then by digest of the name) first,
-    each to the part that lacks the trait most, then groups most. So rare classes reach every part, and the largest
-    groups tend to the largest share.
+    each to the part that lacks the trait most, then groups most; and, beyond the paper, the last groups of a trait to
+    parts that have none of it yet. So what three groups have reaches every part where it can, and the largest groups
+    tend to the largest share.
 
     Args:
         traits: group -> what it has: ("class", number), ("view", number).
@@ -190,11 +191,18 @@ def stratified(
         part: {trait: share * count for trait, count in carriers.items()}
         for part, share in zip(PARTS, shares, strict=True)
     }
+    fair = {part: dict(those) for part, those in lacks.items()}
     order = sorted(traits, key=lambda name: (-weights[name], hashlib.sha256(name.encode()).hexdigest()))
     part_of: dict[str, str] = {}
 
-    def deal(group: str, trait: tuple[str, int] | None) -> None:
-        part = max(PARTS, key=lambda one: (round(lacks[one].get(trait, 0.0), 9) if trait else 0.0, wanted[one]))
+    def part_for(trait: tuple[str, int] | None) -> str:
+        if trait is None:
+            return max(PARTS, key=lambda one: wanted[one])
+        bare = [part for part in PARTS if lacks[part][trait] == fair[part][trait]]
+        choice = bare if carriers[trait] <= len(bare) else PARTS
+        return max(choice, key=lambda one: (round(lacks[one][trait], 9), wanted[one]))
+
+    def deal(group: str, part: str) -> None:
         part_of[group] = part
         wanted[part] -= 1
         for one in traits[group]:
@@ -205,10 +213,10 @@ def stratified(
         rarest = min((one for one, count in carriers.items() if count > 0), key=lambda one: (carriers[one], one))
         for group in order:
             if group not in part_of and rarest in traits[group]:
-                deal(group, rarest)
+                deal(group, part_for(rarest))
     for group in order:
         if group not in part_of:
-            deal(group, None)
+            deal(group, part_for(None))
     return _without_empty_parts(part_of, order)
 
 

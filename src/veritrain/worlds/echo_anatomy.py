@@ -127,8 +127,8 @@ def apical(build: Build, phase: float, *, aorta: bool) -> Anatomy:
     left = Ellipse((25, -42), (20 * lv, 44), 0.09)
     right = Ellipse((-23, -33), (16 * rv, 35), -0.13)
     atria = (
-        Ellipse((24 + shift, 23), (20 * la, 20 * la)),
-        Ellipse((-24 - 0.5 * shift, 23), (20 * ra, 19 * ra)),
+        Ellipse((24 + shift, 20), (20 * la, 20 * la)),
+        Ellipse((-24 - 0.5 * shift, 18), (20 * ra, 19 * ra)),
     )
     muscle = Ellipse((2, -39), (45 + 8 * build.wall, 52 + 6 * build.wall), 0.02)
     leaflets = [
@@ -150,7 +150,8 @@ def apical(build: Build, phase: float, *, aorta: bool) -> Anatomy:
     ]
     if aorta:
         root = Tube(((4, 2), (1, 30)), (8 * build.aorta, 9 * build.aorta))
-        cavities.append(root)
+        outflow = Tube(((5, -2), (16, -26)), (8, 9))
+        cavities += [root, outflow]
         thin.append(root)
         leaflets += _leaves((-4, 4), (12, 2), (0, 1), openness(phase, diastolic=False), 7)
         sites["AR"] = Site(orifice=(5, 0), towards=(0.28, -1), length=34, width=16)
