@@ -10,7 +10,14 @@ import pytest
 from metrics.made_boxes import coco_precision, made
 from veritrain.errors import UsageError
 from veritrain.metrics.boxes import Detections, Truths
-from veritrain.metrics.detection import GroupedDetections, detection_scores, interpolated_precision, mean_of_defined
+from veritrain.metrics.detection import (
+    RECALLS,
+    GroupedDetections,
+    detection_scores,
+    interpolated_precision,
+    mean_of_defined,
+    recalls_reached,
+)
 from veritrain.metrics.matching import AREAS, MatchTable, match_detections
 
 N, C = 8, 4
@@ -176,6 +183,13 @@ def test_interpolation_by_hand():
         True,
         False,
     ]
+
+
+def test_recalls_are_counted_as_a_search_counts_them():
+    objects = np.arange(1.0, 700)
+    shares = np.concatenate([np.arange(n + 1) / n for n in objects])
+    near = np.concatenate([RECALLS, np.nextafter(RECALLS[1:], 0), np.nextafter(RECALLS[:-1], 1), shares])
+    assert np.array_equal(recalls_reached(near), np.searchsorted(RECALLS, near, side="right"))
 
 
 def test_means_leave_out_what_is_undefined():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from probes.finished_run import finished_run, with_scores
+from tasks.made_scan import ScanTask, scan
 from veritrain.audit.setup import MetricUnitTested
 from veritrain.probes.metric import MetricOnKnownAnswers
 from veritrain.record import Evidence, RunRecord
@@ -79,3 +80,42 @@ def test_a_metric_that_is_fed_wrongly_fails(run, metric, change):
 def test_one_class_is_undefined_and_not_zero(run):
     found = MetricOnKnownAnswers().values(with_scores(run, frame_labels=np.zeros(30, np.int8)))["frame_auroc"]
     assert found["perfect"] is found["constant"] is found["random_mean"] is None
+
+
+def scanned(tmp_path, task):
+    predictions, groups = scan(0)
+    return replace(finished_run(tmp_path, trained=False), task=task, predictions=predictions, groups=groups)
+
+
+def test_boxes_and_views_have_known_answers_too(tmp_path):
+    run = scanned(tmp_path, ScanTask())
+    found = MetricOnKnownAnswers().values(run)
+    assert set(found) == {"map_50", "view_macro_f1"}
+    for metric, answers in found.items():
+        assert answers["perfect"] == 1.0 > answers["random_mean"]
+        assert judged(run, metric) == "pass"
+    assert found["view_macro_f1"]["inverted"] == 0.0 and found["map_50"]["inverted"] == pytest.approx(0.5)
+
+
+class OtherUnit(ScanTask):
+    """Labels in pixels are scored against boxes in shares of the image, as report 002 did."""
+
+    def score(self, predictions):
+        return super().score({**predictions, "boxes": predictions["boxes"] / 224})
+
+
+class LeastSureFirst(ScanTask):
+    def score(self, predictions):
+        return super().score({**predictions, "box_scores": -predictions["box_scores"]})
+
+
+class OffByOne(ScanTask):
+    def score(self, predictions):
+        return super().score({**predictions, "view_probabilities": np.roll(predictions["view_probabilities"], 1, 0)})
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [(OtherUnit(), "map_50"), (LeastSureFirst(), "map_50"), (OffByOne(), "view_macro_f1")]
+)
+def test_a_metric_of_boxes_or_views_that_is_fed_wrongly_fails(tmp_path, task, metric):
+    assert judged(scanned(tmp_path, task), metric) == "fail"

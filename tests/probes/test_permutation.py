@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from probes.finished_run import finished_run, with_scores
+from tasks.made_scan import ScanTask, scan
 from veritrain.probes.permutation import BetweenGroupPermutation
 from veritrain.tasks.ranking_tables import DENSE_PERMUTATIONS, FRAME_PERMUTATIONS
 
@@ -48,3 +51,14 @@ def test_a_trained_network_is_beyond_the_exchanges(tmp_path):
     found = BetweenGroupPermutation().values(finished_run(tmp_path))
     assert found["frame_auroc"]["p_value"] <= 0.05 and found["point_ap"]["p_value"] <= 0.05
     assert found["point_ap"]["null_mean"] < found["point_ap"]["observed"]
+
+
+@pytest.mark.parametrize("know", [0.8, 0.0])
+def test_boxes_and_views_are_exchanged_like_frames(tmp_path, know):
+    predictions, groups = scan(0, know=know)
+    run = replace(finished_run(tmp_path, trained=False), task=ScanTask(), predictions=predictions, groups=groups)
+    found = BetweenGroupPermutation().values(run)
+    assert set(found) == {"map_50", "view_macro_f1"}
+    for result in found.values():
+        assert result["p_value"] < 0.01 if know else result["p_value"] > 0.05
+        assert result["n_groups"] == 12

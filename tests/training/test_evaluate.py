@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.made_scan import VALVES, VIEWS, ScanTask, scan, valves_in
 from tiny_street import tiny_set, tiny_task
 from veritrain.data.frames import FrameSet
 from veritrain.metrics.ranking import ranking_scores
 from veritrain.tasks.baselines import constant_like
+from veritrain.tasks.box_tables import as_predictions, truths_of
+from veritrain.tasks.class_tables import rule_given, shares_of
+from veritrain.tasks.constant_boxes import ConstantBoxes
 from veritrain.tasks.levels import labels_at
 from veritrain.training.evaluate import (
     batches_of,
+    entries_of_classes,
     latency_ms,
     predict_set,
     ranked_entries,
@@ -159,6 +164,58 @@ def test_few_groups_are_marked():
     predictions = predict_set(tiny_task(), network(), data)
     found = scores_with_intervals(tiny_task(), predictions, {}, [frame.group for frame in data.frames])
     assert not any(entry["reliable"] for entry in found.values())
+
+
+def input_free(train, predictions, n: int) -> dict:
+    """Constant boxes, the shares of the views, and the view most frequent under each valve, fitted on ``train``."""
+    frames = len(train["truth_counts"])
+    boxes = ConstantBoxes.fit(truths_of(train), frames, len(VALVES)).predict(n)
+    return {
+        **as_predictions(boxes, predictions, threshold=0.0),
+        "view_probabilities": np.tile(shares_of(train["view_labels"], VIEWS), (n, 1)),
+        "view_given": rule_given(train["view_labels"], valves_in(train), VIEWS, n),
+    }
+
+
+def test_a_task_of_boxes_and_classes_is_reported_like_one_of_rankings():
+    train, (predictions, groups) = scan(9)[0], scan(0)
+    task = ScanTask(threshold=0.5)
+    baseline = input_free(train, predictions, len(groups))
+    found = scores_with_intervals(task, predictions, {"constant boxes": baseline}, groups)
+    plain, chance = task.score(predictions), task.chance(predictions)
+    assert set(found) == set(plain) and {"map", "map_50", "f1", "view_accuracy_given_valve"} <= set(found)
+    for name, entry in found.items():
+        assert entry["value"] == pytest.approx(plain[name]) and entry["chance"] == pytest.approx(chance[name])
+        assert entry["groups"] == 12 and entry["reliable"] and entry["baseline_name"] == "constant boxes"
+        assert entry["ci95"][0] < entry["value"] < entry["ci95"][1]
+        assert entry["gain_ci95"][0] > 0, name
+        assert entry["n"] > 0 and (entry["positives"] is None) == name.startswith("view")
+    assert found["map_50"]["baseline"] == pytest.approx(task.score(baseline)["map_50"])
+    itself = scores_with_intervals(task, predictions, {"itself": predictions}, groups)
+    assert all(entry["gain_ci95"][0] <= 0 <= entry["gain_ci95"][1] for entry in itself.values())
+
+
+def test_single_classes_have_entries_of_their_own():
+    predictions, groups = scan(0)
+    task = ScanTask()
+    tables, baseline = (
+        task.tables(predictions, groups),
+        task.tables(input_free(predictions, predictions, len(groups)), groups),
+    )
+    found = entries_of_classes(["map_50:AR", "view_accuracy_given_valve:MR"], tables, {"constant": baseline})
+    boxes = found["map_50:AR"]
+    assert boxes["value"] == tables.value("map_50:AR") and boxes["gain_ci95"][0] > 0
+    assert boxes["positives"] == (truths_of(predictions).classes == 0).sum()
+    assert found["view_accuracy_given_valve:MR"]["baseline"] == baseline.value("view_accuracy_given_valve:MR")
+
+
+def test_the_interval_of_boxes_widens_with_fewer_patients():
+    widths = []
+    for patients in (40, 12):
+        predictions, groups = scan(3, patients)
+        low, high = scores_with_intervals(ScanTask(), predictions, {}, groups)["map_50"]["ci95"]
+        widths.append(high - low)
+    assert widths[1] > widths[0]
 
 
 @pytest.mark.parametrize("size", [1, 5, 24, 100])

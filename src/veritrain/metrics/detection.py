@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from veritrain.errors import UsageError
@@ -95,9 +95,10 @@ class GroupedDetections:
         if key not in self._found:
             while len(self._found) >= KEPT:
                 self._found.pop(next(iter(self._found)))
-            self._found[key] = np.stack([self._of_class(c, table) for c in range(self.table.n_classes)], axis=2)
-        columns = range(self.thresholds.size) if ious is None else [self.table.at(iou) for iou in ious]
-        chosen = self._found[key][list(columns)]
+            columns = np.ascontiguousarray(table.T)
+            self._found[key] = np.stack([self._of_class(c, columns) for c in range(self.table.n_classes)], axis=2)
+        overlaps = range(self.thresholds.size) if ious is None else [self.table.at(iou) for iou in ious]
+        chosen = self._found[key][list(overlaps)]
         return np.asarray(chosen.sum(axis=0) / len(chosen))
 
     def mean_average_precision(self, weights: ArrayLike, ious: Sequence[float] | None = None) -> Floats:
@@ -105,10 +106,10 @@ class GroupedDetections:
         return mean_of_defined(self.average_precision(weights, ious))
 
     def _of_class(self, cls: int, weights: Floats) -> Floats:
-        """(T, K) average precision of one class at each overlap."""
+        """(G, K) weights -> (T, K) average precision of one class at each overlap."""
         if cls not in self._levels:
             self._levels[cls] = _levels_of(self.table, self.groups, self.n_groups, cls, self.ties)
-        objects = weights @ self.truths[:, cls]
+        objects = self.truths[:, cls] @ weights
         return np.stack([one.average_precision(weights, objects) for one in self._levels[cls]])
 
 
@@ -120,9 +121,9 @@ class _Levels:
     seen: sparse.csr_array
 
     def average_precision(self, weights: Floats, objects: Floats) -> Floats:
-        """(K, G) weights and (K,) objects -> (K,), NaN without an object."""
-        hits = np.cumsum(self.hits @ weights.T, axis=0)
-        seen = np.cumsum(self.seen @ weights.T, axis=0)
+        """(G, K) weights and (K,) objects -> (K,), NaN without an object."""
+        hits = np.cumsum(self.hits @ weights, axis=0)
+        seen = np.cumsum(self.seen @ weights, axis=0)
         return interpolated_precision(hits, seen, objects)
 
 
@@ -145,12 +146,20 @@ def interpolated_precision(hits: Floats, seen: Floats, objects: Floats) -> Float
     precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
     precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     recall = np.divide(hits, objects, out=np.zeros_like(hits), where=objects > 0)
-    reached = np.searchsorted(RECALLS, recall, side="right")
+    reached = recalls_reached(recall)
     # Recall 0 is reached by the first detection; below the first hit its precision is that of the best level anyway.
     reached[hits == 0] = 0
     gained = np.diff(reached, axis=0, prepend=0)
     total = np.einsum("uk,uk->k", gained, precision)
     return np.where(objects > 0, total / RECALLS.size, undefined)
+
+
+def recalls_reached(recall: Floats) -> Integers:
+    """How many of the 101 recalls lie at or below each value of 0..1: what a search finds, in half its time."""
+    # The product is off by one place at most: one comparison at the place found and one at the next put it right.
+    place = (recall * 100).astype(np.int64)
+    following = np.minimum(place + 1, 100)
+    return place + (RECALLS[place] <= recall) + ((place < 100) & (RECALLS[following] <= recall))
 
 
 def detection_scores(table: MatchTable, *, ties: Ties = "order") -> DetectionScores:
@@ -196,20 +205,20 @@ def _levels_of(table: MatchTable, groups: Integers, n_groups: int, cls: int, tie
     ignored = None if table.ignored is None else table.ignored[rows]
     hit = matched if ignored is None else matched & ~ignored
     ends = _ends(table.scores[rows], ties)
-    levels = np.unique(ends[hit.any(axis=1)])
-    last = int(levels[-1]) + 1 if levels.size else 0
-    level = np.searchsorted(levels, ends[:last])
-    shape = (levels.size, n_groups)
-
-    def counted(chosen: NDArray[np.bool_]) -> sparse.csr_array:
-        at = (level[chosen], owner[:last][chosen])
-        return sparse.csr_array((np.ones(at[0].size), at), shape=shape)
-
-    every = counted(np.ones(last, bool)) if ignored is None else None
-    return [
-        _Levels(counted(hit[:last, t]), every if ignored is None else counted(~ignored[:last, t]))
-        for t in range(table.thresholds.size)
-    ]
+    found = []
+    for t in range(table.thresholds.size):
+        levels = np.unique(ends[hit[:, t]])
+        last = int(levels[-1]) + 1 if levels.size else 0
+        seen = np.arange(last) if ignored is None else np.flatnonzero(~ignored[:last, t])
+        parts = (
+            sparse.csr_array(
+                (np.ones(chosen.size), (np.searchsorted(levels, ends[chosen]), owner[chosen])),
+                shape=(levels.size, n_groups),
+            )
+            for chosen in (np.flatnonzero(hit[:, t]), seen)
+        )
+        found.append(_Levels(*parts))
+    return found
 
 
 def _ends(scores: Floats, ties: Ties) -> Integers:
