@@ -129,6 +129,20 @@ def test_a_missing_key_is_named():
         parse()
 
 
+def test_keys_inside_a_file_are_demanded_too(recipe_file):
+    path = recipe_file("arms:\n  one:\n    epochs: 3\n    # more\n    epoch: 4\n  two: 5\n")
+    config.demand_keys(path, {"epochs", "epoch"}, under=("arms", "one"))
+    with pytest.raises(ConfigError, match="unknown key 'epoch' under 'one'") as caught:
+        config.demand_keys(path, {"epochs"}, under=("arms", "one"))
+    assert (caught.value.line, caught.value.found, caught.value.fix) == (5, "epoch", "did you mean 'epochs'?")
+    with pytest.raises(ConfigError, match="no mapping under 'two'") as caught:
+        config.demand_keys(path, {"epochs"}, under=("arms", "two"))
+    assert caught.value.line == 6
+    with pytest.raises(ConfigError, match="no mapping under 'three'") as caught:
+        config.demand_keys(path, {"epochs"}, under=("arms", "three"))
+    assert caught.value.line is None
+
+
 @pytest.mark.parametrize("through", ["load", "command line"])
 class TestFile:
     def read(self, through, path):

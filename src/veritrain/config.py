@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -37,12 +36,16 @@ def names_of(recipe: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(recipe)}
 
 
-@functools.cache
+_PARSERS: dict[type[Any], ArgumentParser] = {}
+
+
 def _parser_of(recipe: type[Any]) -> ArgumentParser:
     """Made once: a parser of many keys takes a while, and a study builds a recipe for every configuration."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(recipe, "recipe")
-    return parser
+    if recipe not in _PARSERS:
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(recipe, "recipe")
+        _PARSERS[recipe] = parser
+    return _PARSERS[recipe]
 
 
 def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None) -> R:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from veritrain.errors import UsageError
-from veritrain.statistics.comparison import compare_family, compare_paired, holm, paired_interval
+from veritrain.statistics.comparison import compare_family, compare_paired, holm, in_family, paired_interval
 
 BASE = np.array([0.71, 0.69, 0.72, 0.70, 0.68, 0.73, 0.70, 0.71])
 STEADY = np.array([0.04, 0.05, 0.06, 0.05, 0.04, 0.06, 0.05, 0.05])
@@ -91,6 +91,23 @@ def test_a_family_pays_for_its_size():
     many = compare_family({str(i): pair for i in range(3)})
     assert {found.word for found in many.values()} == {"not shown"}  # 3 x 2/64 is above 0.05
     assert many["0"].p == pytest.approx(3 * 2 / 64)
+
+
+@pytest.mark.parametrize(
+    ("gain", "equivalence", "p", "word"),
+    [
+        (STEADY, None, 0.05, "improves"),
+        (STEADY, None, 0.051, "not shown"),
+        (-STEADY, None, 0.04, "worse"),
+        (-STEADY, None, 1.0, "not shown"),
+        (MIXED, 0.1, 1.0, "equivalent within 0.1"),
+        (MIXED, None, 0.001, "not shown"),
+    ],
+)
+def test_a_word_must_survive_the_p_of_its_family(gain, equivalence, p, word):
+    alone = compare_paired(BASE + gain, BASE, equivalence=equivalence)
+    found = in_family(alone, p)
+    assert (found.word, found.p) == (word, p) and (found.low, found.gain) == (alone.low, alone.gain)
 
 
 def test_bca_equals_scipy_and_equal_gains_do_not_break_it():

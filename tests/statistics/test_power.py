@@ -10,7 +10,15 @@ from scipy import stats
 
 from veritrain.errors import UsageError
 from veritrain.statistics.intervals import clopper_pearson
-from veritrain.statistics.power import groups_needed, rule_of_three, seeds_needed, sign_flip_power, smallest_p
+from veritrain.statistics.power import (
+    groups_needed,
+    rule_of_three,
+    seeds_for_power,
+    seeds_needed,
+    sign_flip_power,
+    smallest_p,
+    student_power,
+)
 from veritrain.statistics.signflips import sign_flip_test
 
 
@@ -56,6 +64,37 @@ def test_power_of_both_routes_agrees():
     )
 
 
+@pytest.mark.parametrize(("effect", "n", "alpha"), [(0.5, 10, 0.05), (-1.0, 6, 0.05), (0.3, 40, 0.01)])
+def test_students_power_is_its_share_of_made_studies(effect, n, alpha):
+    draws = np.random.default_rng(0).normal(effect, 1.0, size=(20_000, n))
+    found = np.mean(stats.ttest_1samp(draws, 0.0, axis=1).pvalue <= alpha)
+    assert student_power(effect, n, alpha=alpha) == pytest.approx(found, abs=0.012)
+
+
+def test_without_an_effect_students_power_is_the_level():
+    assert student_power(0.0, 9, alpha=0.03) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("effect", [1.5, -1.0])
+def test_seeds_for_power_are_the_least_by_simulation(effect):
+    n = seeds_for_power(effect, power=0.8)
+    assert n is not None and 6 < n <= 12
+    assert sign_flip_power(effect, n) >= 0.8 > sign_flip_power(effect, n - 1)
+
+
+@pytest.mark.parametrize(("effect", "m_claims"), [(0.5, 1), (0.6, 5)])
+def test_many_seeds_for_power_are_the_least_of_students_test(effect, m_claims):
+    n = seeds_for_power(effect, power=0.9, m_claims=m_claims)
+    assert n is not None and n > 13
+    level = 0.05 / m_claims
+    assert student_power(effect, n, alpha=level) >= 0.9 > student_power(effect, n - 1, alpha=level)
+
+
+def test_a_huge_effect_still_needs_the_seeds_that_make_a_claim_possible():
+    assert seeds_for_power(100.0) == seeds_needed(1) and seeds_for_power(100.0, m_claims=3) == seeds_needed(3)
+    assert seeds_for_power(0.01) is None and seeds_for_power(0.0, most=20) is None
+
+
 @pytest.mark.parametrize("n", [1, 10, 100, 3000])
 def test_rule_of_three(n):
     # One-sided 95 % is the upper end of a two-sided exact 90 % interval.
@@ -85,6 +124,8 @@ def test_groups_needed_is_the_least(half_width, deviation):
         lambda: seeds_needed(1, 1.5),
         lambda: smallest_p(-1),
         lambda: sign_flip_power(1.0, 0),
+        lambda: seeds_for_power(1.0, power=1.0),
+        lambda: student_power(1.0, 1),
         lambda: rule_of_three(-1),
         lambda: groups_needed(0.0, 0.1),
         lambda: groups_needed(1e-9, 0.1),
