@@ -1,4 +1,4 @@
-"""A split of images with boxes as a training set: letterboxed, moved by (seed, epoch, index), labels as given or spoilt."""
+"""Images with boxes as a training set: letterboxed, moved by (seed, epoch, index), labels as given or spoilt."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def open_echo_data(recipe: JointRecipe) -> EchoData:
     _demand_labels(recipe, classes, views)
     policy = "published" if recipe.split == "published" else "group"
     split = split_detections(source, policy, classes=classes, views=views)
-    by_id = {key.id: key for key in source.keys()}
+    by_id = {key.id: key for key in source.keys()}  # noqa: SIM118 - a method of the data set
     keys = {part: [by_id[name] for name in getattr(split.split, part)] for part in PARTS}
     if recipe.split == "val=train":
         keys["val"] = keys["train"]

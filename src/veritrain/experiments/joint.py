@@ -66,7 +66,7 @@ def prepare(recipe: JointRecipe) -> Prepared:
         torch.set_num_threads(recipe.threads)
     data = open_echo_data(recipe)
     network = _network(recipe, data)
-    moves = recipe.weights_move
+    own = recipe.weighs_tasks
     task = JointTask(
         network=network,
         class_names=data.classes,
@@ -74,8 +74,8 @@ def prepare(recipe: JointRecipe) -> Prepared:
         term_weights=term_weights_of(
             network,
             recipe.imgsz,
-            detection=1.0 if moves else recipe.detection_weight,
-            view=1.0 if moves else recipe.view_weight,
+            detection=1.0 if own else recipe.detection_weight,
+            view=1.0 if own else recipe.view_weight,
         ),
         noise=recipe.balance == "report004",
     )
@@ -277,9 +277,7 @@ def _write_predictions(prepared: Prepared, predictions: Predictions, folder: Run
     keys, task = prepared.data.keys["test"], prepared.task
     if task.network.sees_view:
         rows = [",".join(("id", "group", "label", *(f"score_{name}" for name in task.view_names)))]
-        for key, label, scores in zip(
-            keys, predictions["view_labels"], predictions["view_probabilities"], strict=True
-        ):
+        for key, label, scores in zip(keys, predictions["view_labels"], predictions["view_probabilities"], strict=True):
             given = task.view_names[label] if label >= 0 else ""
             numbers = ",".join(f"{score:.6f}" for score in scores)
             rows.append(f"{short_hash(key.id)},{short_hash(key.group)},{given},{numbers}")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from veritrain.data.loader import EpochLoader
+from veritrain.losses.options import STATIC, BalanceOptions
 from veritrain.tasks.task import Dataset, Task
 from veritrain.training.engine import start_engine
 from veritrain.training.optimise import freeze, rates_at
@@ -15,12 +16,14 @@ from veritrain.training.options import LoopOptions
 from veritrain.training.step import Stepper
 
 
-def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int) -> nn.Module:
+def short_training(
+    task: Task, train: Dataset, options: LoopOptions, steps: int, *, balance: BalanceOptions = STATIC
+) -> nn.Module:
     """A fresh network after ``steps`` optimiser steps, its last weights; the schedule's horizon is these steps.
 
-    Device, precision (with its loss scaling) and memory layout are those of the run. Left out, alike for the true and
-    for the permuted labels: the moving average (after so few steps it says more about its decay than about what was
-    learned), compilation (each of the retrainings would be compiled anew) and accumulation.
+    Device, precision (with its loss scaling), memory layout and ``balance`` are those of the run. Left out, alike for
+    the true and for the permuted labels: the moving average (after so few steps it says more about its decay than about
+    what was learned), compilation (each of the retrainings would be compiled anew) and accumulation.
 
     Raises:
         NotFinite: a loss or gradient of a step is not finite.
@@ -40,7 +43,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
         ema_decay=0.0,
         ema_ramp=0.0,
     )
-    stepper = Stepper(start_engine(options), task, model, options)
+    stepper = Stepper(start_engine(options), task, model, options, balance=balance)
     step, epoch = 0, 0
     while step < steps:
         epoch += 1

@@ -1,4 +1,4 @@
-"""Which valve leaks where in this frame, and which view is it? Boxes and a class of the whole image, from one network."""
+"""Which valve leaks where in this frame, and which view is it? Boxes and a class of the image, from one network."""
 
 from __future__ import annotations
 
@@ -191,7 +191,9 @@ class JointTask:
     @property
     def sample_kinds(self) -> tuple[float, ...]:
         """The valves; the views where there is no detector."""
-        return tuple(float(number) for number in range(len(self.class_names if self.network.detects else self.view_names)))
+        return tuple(
+            float(number) for number in range(len(self.class_names if self.network.detects else self.view_names))
+        )
 
     def kind_of(self, sample: Batch) -> float:
         if not self.network.detects:

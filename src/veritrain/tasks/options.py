@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from veritrain.data.options import Augment, Geometry, ImageChanges
 from veritrain.errors import ConfigError, did_you_mean
-from veritrain.losses.options import Balance, BalanceOptions
+from veritrain.losses.options import READ_BY, Balance, BalanceOptions
 from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional, YoloSize
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 
@@ -235,7 +235,8 @@ class JointRecipe:
             or report004 (its rule and its classifier that was noise, spoilt on purpose).
         balance_alpha: of gradnorm and report004: how strongly a task that lags behind is pulled.
         balance_rate: learning rate of the weights (gradnorm), log variances (uncertainty) or logits (famo).
-        detection_weight: of the detection loss; where gradnorm starts, a factor of the loss for the other balancers.
+        detection_weight: of the detection loss: fixed (static), where gradnorm starts, or a factor of the loss that
+            another balancer is given.
         view_weight: of the view's loss, alike.
         epochs: passes over the training split.
         batch_size: images per forward pass.
@@ -335,7 +336,10 @@ class JointRecipe:
         if self.imgsz < 32 or self.imgsz % 32:
             found, below = str(self.imgsz), max(32, self.imgsz // 32 * 32)
             raise ConfigError(
-                "imgsz does not fit the network's cells", expected="a multiple of 32", found=found, fix=f"--imgsz {below}"
+                "imgsz does not fit the network's cells",
+                expected="a multiple of 32",
+                found=found,
+                fix=f"--imgsz {below}",
             )
         self._refuse_idle_keys()
         self.image_changes()
@@ -368,15 +372,16 @@ class JointRecipe:
 
     def balancing(self) -> BalanceOptions:
         """How the losses of the tasks become one update; refuses what the chosen balancer does not read."""
-        weights = {"detection": self.detection_weight, "view": self.view_weight} if self.weights_move else {}
+        asked = {"detection": self.detection_weight, "view": self.view_weight}
+        weights = {name: weight for name, weight in asked.items() if self.weighs_tasks and weight != 1.0}
         return BalanceOptions(
             balance=self.balance, alpha=self.balance_alpha, weight_rate=self.balance_rate, weights=weights
         )
 
     @property
-    def weights_move(self) -> bool:
-        """Whether the tasks' weights are where the balancer starts, and not factors of the losses."""
-        return self.balance == "gradnorm" and (self.detection_weight, self.view_weight) != (1.0, 1.0)
+    def weighs_tasks(self) -> bool:
+        """Whether the tasks' weights are the balancer's own, and not factors of the losses that it is given."""
+        return self.balance in READ_BY["weights"]
 
 
 QUICK: dict[str, dict[str, Any]] = {
