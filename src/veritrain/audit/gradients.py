@@ -24,8 +24,8 @@ class TasksConnected:
     subject = "gradients"
     needs: tuple[str, ...] = ("run", "events")
     on_fail: OnFail = "refutes"
-    on_not_run: OnNotRun = "nothing"
-    required_for: tuple[str, ...] = ()
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("joint",)
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:

@@ -8,6 +8,10 @@ from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, p
 from veritrain.record import Evidence, RunRecord
 
 
+EXACT = ("frame_", "map", "view_")
+"""Beginnings of metrics whose permutation test computes the very score; those of dense labels use histograms."""
+
+
 class CheckpointUnchanged:
     """The checkpoint on disk is the one that results.json says it scored."""
 
@@ -17,7 +21,7 @@ class CheckpointUnchanged:
     needs: tuple[str, ...] = ("run", "results")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -45,7 +49,7 @@ class RecordWhole:
     needs: tuple[str, ...] = ("run", "events")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -81,7 +85,7 @@ class NumbersAgree:
     needs: tuple[str, ...] = ("run", "score")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = True
     tolerance = 1e-6
 
@@ -113,7 +117,7 @@ def _outside(value: float | None, low: float | None, high: float | None, toleran
 def _permutation_contradicts(
     record: RunRecord, evidence: Mapping[str, Evidence], value: float | None, tolerance: float
 ) -> list[str]:
-    """The permutation test of a frame claim starts from the exact score; no p is 0."""
+    """The permutation test of a claim on frames, boxes or views starts from the exact score; no p is 0."""
     assert record.claim is not None
     found = evidence.get("between_group_permutation")
     part = found.values.get(record.claim.metric) if found is not None and found.status == "done" else None
@@ -121,7 +125,7 @@ def _permutation_contradicts(
         return []
     wrong = []
     observed = part.get("observed")
-    if record.claim.metric.startswith("frame_") and observed is not None and abs(observed - value) > tolerance:
+    if record.claim.metric.startswith(EXACT) and observed is not None and abs(observed - value) > tolerance:
         wrong.append(f"the permutation test observed {observed:.6f}, the results say {value:.6f}")
     if part.get("p_value") is not None and part["p_value"] <= 0:
         wrong.append("a permutation test cannot give p = 0")

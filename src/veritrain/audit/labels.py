@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
 
 
 class BothLabelsPresent:
-    """Every split holds labelled samples of both classes."""
+    """Every split holds labelled samples of both classes; of all of them where there are more."""
 
     id = "D1"
     name = "both_labels_present"
@@ -17,24 +18,35 @@ class BothLabelsPresent:
     needs: tuple[str, ...] = ("run", "data")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         splits = (record.data or {}).get("splits", {})
-        counts = {name: (part["positives"], part["negatives"]) for name, part in splits.items()}
+        counts = {name: _counts(part) for name, part in splits.items()}
         cite = (Citation(file=str(record.path / "data.json")),)
-        lacking = [name for name, (yes, no) in counts.items() if yes == 0 or no == 0]
-        told = ", ".join(f"{name} {yes}/{no}" for name, (yes, no) in counts.items())
+        lacking = {name: [label for label, n in found.items() if not n] for name, found in counts.items()}
+        lacking = {name: labels for name, labels in lacking.items() if labels}
+        told = ", ".join(f"{name} {'/'.join(map(str, found.values()))}" for name, found in counts.items())
+        order = "/".join(next(iter(counts.values()), {"positives": 0, "negatives": 0}))
         if lacking or not counts:
             return failed(
-                f"The split {', '.join(lacking) or '(none)'} lacks a class (positives/negatives: {told})",
+                f"The split {', '.join(lacking) or '(none)'} lacks a class ({order}: {told})",
                 value=counts,
                 bound="at least 1 of each",
                 evidence=cite,
                 to_settle="use more groups, or stratify the split by group",
             )
-        return passed(f"Both classes are in every split (positives/negatives: {told})", value=counts, evidence=cite)
+        every = "Both classes are" if order == "positives/negatives" else "Every class is"
+        return passed(f"{every} in every split ({order}: {told})", value=counts, evidence=cite)
+
+
+def _counts(part: Mapping[str, Any]) -> dict[str, int]:
+    """Class to its labelled samples: of each kind of label where there are several classes, else of two."""
+    kinds: Mapping[str, Mapping[str, int]] = part.get("labelled") or {}
+    if kinds:
+        return {name: count for kind in kinds.values() for name, count in kind.items()}
+    return {"positives": part["positives"], "negatives": part["negatives"]}
 
 
 class LabelsDeterministic:
@@ -46,7 +58,7 @@ class LabelsDeterministic:
     needs: tuple[str, ...] = ("run", "evidence:labels_read_twice")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:

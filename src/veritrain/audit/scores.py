@@ -36,7 +36,7 @@ class BeatsTrivial:
     needs: tuple[str, ...] = ()
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly",)
+    required_for: tuple[str, ...] = ("anomaly", "joint")
     per_claim = True
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:

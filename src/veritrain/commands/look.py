@@ -34,13 +34,14 @@ def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--scores_only", action="store_true", help="no intervals, and nothing is written")
     given = parse(parser, words)
     folder = demand_run(given.run)
-    from veritrain.experiments import anomaly
+    from veritrain.experiments.of_task import experiment_of_run
 
-    prepared, model = anomaly.reopen(folder)
+    experiment = experiment_of_run(folder)
+    prepared, model = experiment.reopen(folder)
     if given.scores_only:
-        print(json.dumps(anomaly.plain_scores(prepared, model), indent=1))
+        print(json.dumps(experiment.plain_scores(prepared, model), indent=1))
         return 0
-    results, _ = anomaly.results_of(prepared, model)
+    results, _ = experiment.results_of(prepared, model)
     stored = json.loads(folder.results.read_text(encoding="utf-8")) if folder.results.is_file() else {}
     with RecordWriter(folder) as writer:
         writer.event("look", split="test", purpose="evaluation again")
@@ -138,13 +139,14 @@ def probe(words: list[str], new_parser: Parser, parse: Parse) -> int:
         if name not in catalog.PROBES:
             raise UsageError(f"no probe '{name}'", found=name, fix=did_you_mean(name, catalog.PROBES))
     folder = demand_run(given.run)
-    from veritrain.experiments import anomaly
+    from veritrain.experiments.of_task import experiment_of_run
 
-    prepared, model = anomaly.reopen(folder)
-    predictions = anomaly.results_of(prepared, model)[1]
+    experiment = experiment_of_run(folder)
+    prepared, model = experiment.reopen(folder)
+    scored, predictions = experiment.scored(prepared, model)
     with RecordWriter(folder) as writer:
         names = tuple(given.names) or tuple(catalog.PROBES)
-        anomaly.make_evidence(prepared, model, predictions, folder, writer, names=names)
+        experiment.make_evidence(scored, model, predictions, folder, writer, names=names)
     verdict = as_json(judge_all(read_run(folder.path), waivers_of(folder.recipe)), folder.path)
     publish(folder, verdict)
     print_verdict(verdict)

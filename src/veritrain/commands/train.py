@@ -83,12 +83,12 @@ def _added_epochs(words: list[str]) -> tuple[list[str], int]:
 
 
 def _go(task: str, recipe: Any, folder: RunFolder, *, resume: bool) -> int:
-    from veritrain.experiments import anomaly
+    from veritrain.experiments.of_task import experiment_of
 
     def after_epoch() -> None:
         draw_curves(read_run(folder.path), folder.figures)
 
-    {"anomaly": anomaly.run}[task](recipe, folder, resume=resume, after_epoch=after_epoch)
+    experiment_of(task).run(recipe, folder, resume=resume, after_epoch=after_epoch)
     record = read_run(folder.path)
     verdict = as_json(judge_all(record, waivers_of(folder.recipe)), folder.path)
     publish(folder, verdict)

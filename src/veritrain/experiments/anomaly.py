@@ -232,6 +232,11 @@ def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
     return {"metrics": valued(prepared.task.score(predictions))}
 
 
+def scored(prepared: Prepared, model: nn.Module) -> tuple[Prepared, Predictions]:
+    """What probes work on: the same as prepared, and the test predictions."""
+    return prepared, predictions_on_test(prepared.recipe, prepared.data, prepared.task, model)
+
+
 def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:
     """The content of ``results.json`` (without the checkpoint), and the test predictions it rests on."""
     task, data = prepared.task, prepared.data

@@ -1,4 +1,4 @@
-"""The boxed images of one recipe: read, split by patient, spoilt where the recipe asks for it; and its trivial answers."""
+"""The boxed images of one recipe: read, split by patient, spoilt where the recipe asks; and their trivial answers."""
 
 from __future__ import annotations
 
@@ -199,8 +199,10 @@ def _part_card(source: CachedDetections, keys: Sequence[DetectionKey]) -> dict[s
         "positives": sum(len(one.classes) > 0 for one in labels),
         "negatives": sum(len(one.classes) == 0 for one in labels),
         "unknown": views[UNKNOWN],
-        "boxes": {name: boxes[number] for number, name in enumerate(source.classes)},
-        "view": {name: views[number] for number, name in enumerate(source.views)},
+        "labelled": {
+            "boxes": {name: boxes[number] for number, name in enumerate(source.classes)},
+            "view": {name: views[number] for number, name in enumerate(source.views)},
+        },
         "largest_group": max(Counter(key.group for key in keys).values()),
         "groups_with": {
             name: len({key.group for key, one in zip(keys, labels, strict=True) if number in one.classes})

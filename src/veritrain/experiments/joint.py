@@ -38,7 +38,7 @@ from veritrain.experiments.short import short_training
 from veritrain.models.options import COCO_ANCHORS, Anchors, YoloOptions
 from veritrain.probes.probe import FinishedRun, hash_of
 from veritrain.record import RecordWriter, RunFolder, write_json
-from veritrain.tasks.joint import JointTask, flip_labels, term_weights_of
+from veritrain.tasks.joint import NOTHING_CALLED, JointTask, flip_labels, term_weights_of
 from veritrain.tasks.options import JointRecipe
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
@@ -163,9 +163,9 @@ def run(
         _fit(prepared, model, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         task, predictions = _report_test(prepared, model, folder, writer)
-        scored = replace(prepared, task=task)
-        write_gallery(scored.data, task, predictions, folder)
-        make_evidence(scored, model, predictions, folder, writer, names=probes_of(tracked.controls))
+        write_gallery(prepared.data, task, predictions, folder)
+        chosen = replace(prepared, task=task)
+        make_evidence(chosen, model, predictions, folder, writer, names=probes_of(tracked.controls))
         tracked.refuse_unread(excused=EXCUSED)
         writer.event("end", status="done")
 
@@ -242,7 +242,9 @@ def _report_test(
     for name, entry in results["metrics"].items():
         writer.event("metric", name=name, split="test", value=entry["value"], n=entry["n"])
     writer.say(f"evaluated on test in {time.monotonic() - started:.1f} s")
-    return replace(prepared.task, threshold=results["selection"]["threshold"]), predictions
+    chosen = results["selection"]["threshold"]
+    detects = prepared.task.network.detects
+    return replace(prepared.task, threshold=NOTHING_CALLED if detects and chosen is None else chosen), predictions
 
 
 def with_threshold(prepared: Prepared, model: nn.Module) -> tuple[JointTask, Predictions]:
@@ -252,13 +254,19 @@ def with_threshold(prepared: Prepared, model: nn.Module) -> tuple[JointTask, Pre
     if not task.network.detects:
         return task, validation
     chosen = task.box_tables(validation, ["all"] * len(validation["index"])).best_threshold()
-    return replace(task, threshold=None if chosen is None else float(chosen.threshold)), validation
+    return replace(task, threshold=NOTHING_CALLED if chosen is None else float(chosen.threshold)), validation
 
 
 def plain_scores(prepared: Prepared, model: nn.Module) -> dict[str, Any]:
     """The test scores alone, without intervals: what a fresh process compares."""
     task, _ = with_threshold(prepared, model)
     return {"metrics": valued(task.score(predict_set(task, model, prepared.data.sets["test"])))}
+
+
+def scored(prepared: Prepared, model: nn.Module) -> tuple[Prepared, Predictions]:
+    """What probes work on: the task with its threshold, and the test predictions."""
+    task, _ = with_threshold(prepared, model)
+    return replace(prepared, task=task), predict_set(task, model, prepared.data.sets["test"])
 
 
 def results_of(prepared: Prepared, model: nn.Module) -> tuple[dict[str, Any], Predictions]:

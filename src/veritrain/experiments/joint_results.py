@@ -17,7 +17,7 @@ from veritrain.metrics.operating_point import IOU
 from veritrain.record import RunFolder, read_run
 from veritrain.statistics.intervals import group_bootstrap
 from veritrain.tasks.box_tables import BoxTables
-from veritrain.tasks.joint import JointTask
+from veritrain.tasks.joint import NOTHING_CALLED, JointTask
 from veritrain.tasks.tables import ScoreTables, numbered_groups
 from veritrain.tasks.task import Predictions
 from veritrain.training.evaluate import entries_of_classes, scores_with_intervals
@@ -46,7 +46,7 @@ def joint_results(task: JointTask, data: EchoData, predictions: Predictions, val
         "made_data": data.card["made_data"],
         "leaky_split": data.split.leaky,
         "metrics": scores_with_intervals(task, predictions, baselines, groups),
-        "selection": {"split": "val", "metrics": valued(task.score(validation)), "threshold": task.threshold},
+        "selection": {"split": "val", "metrics": valued(task.score(validation)), "threshold": _chosen(task)},
         "samples": _samples(data),
     }
     if task.network.detects:
@@ -63,11 +63,16 @@ def joint_results(task: JointTask, data: EchoData, predictions: Predictions, val
     return found
 
 
-def _threshold_of(task: JointTask, baselines: Mapping[str, Predictions]) -> float | None:
+def _chosen(task: JointTask) -> float | None:
+    """The threshold; None where no box of validation hit anything."""
+    return None if task.threshold == NOTHING_CALLED else task.threshold
+
+
+def _threshold_of(task: JointTask, baselines: Mapping[str, Predictions]) -> float:
     """The best one of the constant boxes, on validation too."""
     boxes = baselines["constant boxes"]
     chosen = task.box_tables(boxes, ["all"] * len(boxes["index"])).best_threshold()
-    return None if chosen is None else float(chosen.threshold)
+    return NOTHING_CALLED if chosen is None else float(chosen.threshold)
 
 
 def _samples(data: EchoData) -> dict[str, Any]:

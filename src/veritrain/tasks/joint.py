@@ -30,6 +30,8 @@ BOXES = Claim(metric="map_50", split="test", minimal_effect=0.05)
 VIEW = Claim(metric="view_macro_f1", split="test", minimal_effect=0.05)
 BOX_TERMS = ("box", "obj", "cls")
 VIEW_TERM = "view"
+NOTHING_CALLED = 2.0
+"""The threshold where no box of validation hits anything: no score reaches it, recall and F1 are 0."""
 
 
 def claims_of(network: YoloOptions) -> tuple[Claim, ...]:
