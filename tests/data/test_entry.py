@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from veritrain.data.entry import ALIGNMENT, entry_bytes, read_about, read_entry
+from veritrain.data import entry
+from veritrain.data.entry import ALIGNMENT, entry_bytes, read_about, read_entry, store_entry
 from veritrain.errors import BrokenFileError
 
 ARRAYS = {
@@ -66,3 +67,17 @@ def test_every_changed_byte_that_is_read_is_noticed(path):
         if place in range(first, first + header):
             with pytest.raises(BrokenFileError):
                 read_about(path)
+
+
+def test_an_entry_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "ab" / "abc.frame"
+    store_entry(path, ARRAYS, ABOUT)
+    assert read_about(path) == ABOUT and [file.name for file in tmp_path.iterdir()] == ["ab"]
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(entry.Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        store_entry(tmp_path / "cd" / "cde.frame", ARRAYS, ABOUT)
+    assert not list(tmp_path.rglob("*.part")) and not list((tmp_path / "cd").iterdir())
