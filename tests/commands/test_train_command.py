@@ -7,9 +7,12 @@ import json
 import math
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 
 from veritrain import catalog, cli, config
+from veritrain.commands.train import _dropped_loggers
 from veritrain.record import RecordWriter, read_run
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.worlds.driving import DrivingWorld
@@ -173,6 +176,14 @@ def test_a_split_of_one_class_is_refused_before_training(tmp_path, capsys):
     assert not (tmp_path / "r").exists()
 
 
+def test_a_weight_file_that_does_not_fit_is_refused_before_a_run_begins(small_world, tmp_path, capsys):
+    save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "other.safetensors")
+    words = ["--image_tower", "resnet18", "--image_weights", tmp_path / "other.safetensors", "--threads", "1"]
+    assert train("--data", small_world, "--run", tmp_path / "r", *words) == 66
+    assert "99 missing: bn1.weight" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
     assert train("--data", "x", "--run", tmp_path / "r", "--epochs", "+3") == 64
     assert "--resume" in capsys.readouterr().err and not (tmp_path / "r").exists()
@@ -195,6 +206,15 @@ def test_quick_says_in_words_what_it_sets(capsys):
         train("--help")
     text = " ".join(capsys.readouterr().out.split())
     assert "a short training: sets epochs 8, control_steps 270, max_seconds 42" in text and "{'epochs'" not in text
+
+
+def test_a_logger_that_was_dropped_is_told_at_the_end(own_run):
+    with RecordWriter(own_run) as writer:
+        writer.event("note", kind="logger", name="mlflow", text="of an earlier segment")
+        writer.event("start", task="anomaly", claims=[], resumed=True, version="0")
+        writer.event("note", kind="storage", text="another note")
+        writer.event("note", kind="logger", name="mlflow", text="the logger mlflow stopped: OSError")
+    assert _dropped_loggers(read_run(own_run.path)) == ["the logger mlflow stopped: OSError"]
 
 
 def test_the_tasks_are_named_in_the_help(capsys):

@@ -72,6 +72,32 @@ def test_a_resnet_of_another_depth_is_refused(tmp_path):
         load_tower(ResNetEncoder("resnet18"), tmp_path / "small.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda weight: weight.to(torch.int8), r"1 of whole numbers: stem\.0\.0\.weight \(torch\.int8\)"),
+        (lambda weight: torch.full_like(weight, float("nan")), r"1 with NaN or infinity: stem\.0\.0\.weight"),
+        (lambda weight: weight.index_fill(0, torch.tensor([1]), float("inf")), "1 with NaN or infinity"),
+    ],
+    ids=["quantised", "nan", "infinite"],
+)
+def test_numbers_that_are_no_weights_are_refused_and_nothing_is_loaded(tmp_path, change, told):
+    tower, tensors = SmallImageEncoder(8), SmallImageEncoder(8).state_dict()
+    tensors["stem.0.0.weight"] = change(tensors["stem.0.0.weight"])
+    save_file(tensors, tmp_path / "odd.safetensors")
+    before = {name: value.clone() for name, value in tower.state_dict().items()}
+    with pytest.raises(CheckpointError, match=told):
+        load_tower(tower, tmp_path / "odd.safetensors")
+    assert same(tower, before)
+
+
+def test_half_precision_weights_are_weights(tmp_path):
+    tower, tensors = SmallImageEncoder(8), SmallImageEncoder(8).half().state_dict()
+    save_file(tensors, tmp_path / "half.safetensors")
+    load_tower(tower, tmp_path / "half.safetensors")
+    assert same(tower, {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
+
+
 class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
 from veritrain.record import Evidence, RunRecord
 
-
 EXACT = ("frame_", "map", "view_")
 """Beginnings of metrics whose permutation test computes the very score; those of dense labels use histograms."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from veritrain.audit.check import Finding, OnFail, OnNotRun, cite_evidence, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
@@ -95,11 +96,11 @@ class OneBatchOverfits:
         found = evidence["one_batch_overfit"].values
         if found["first_loss"] is None or found["last_loss"] is None:
             return not_run("the loss of the one batch is undefined")
-        ratio = found["last_loss"] / found["first_loss"] if found["first_loss"] else None
+        ratio = _largest_share(found)
         metric = record.claim.metric if record.claim else ""
         perfect = found["scores"].get(metric) == 1.0
         cite = cite_evidence(record, "one_batch_overfit")
-        losses = f"{found['first_loss']:.4g} to {found['last_loss']:.4g}"
+        losses = f"{found['first_loss']:.4g} to {found['last_loss']:.4g}{_told_tasks(found)}"
         told = f"one batch's loss went from {losses} in {found['steps']} steps"
         if (ratio is not None and ratio <= self.share) or perfect:
             return passed(f"A fresh network fits: {told}", value=ratio, bound=self.share, evidence=cite)
@@ -110,6 +111,20 @@ class OneBatchOverfits:
             evidence=cite,
             to_settle="check the learning rate, the loss and the path of the gradient",
         )
+
+
+def _largest_share(found: Mapping[str, Any]) -> float | None:
+    """Last over first loss; of several tasks that of the one that fell least."""
+    pairs = [(found["first_loss"], found["last_loss"])]
+    pairs += [(task["first"], task["last"]) for task in found.get("tasks", {}).values()]
+    if any(not first or last is None for first, last in pairs):
+        return None
+    return max(float(last / first) for first, last in pairs)
+
+
+def _told_tasks(found: Mapping[str, Any]) -> str:
+    parts = [f"{name} {task['first']:.4g} to {task['last']:.4g}" for name, task in found.get("tasks", {}).items()]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 class MetricUnitTested:

@@ -149,14 +149,14 @@ def run(
         demand_reference(prepared.recipe, prepared.data)
         if resume:
             refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+        torch.manual_seed(recipe.seed)
+        model = prepared.task.model()  # refuses a weight file that does not fit before anything is written
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
-        torch.manual_seed(recipe.seed)
-        model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         predictions = _report_test(prepared, model, folder, writer)

@@ -151,6 +151,8 @@ def run(
         prepared = prepare(tracked)  # type: ignore[arg-type]
         if resume:
             refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+        torch.manual_seed(recipe.seed)
+        model = prepared.task.model()
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
@@ -158,8 +160,6 @@ def run(
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
         writer.say(prepared.data.split.told())
-        torch.manual_seed(recipe.seed)
-        model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         task, predictions = _report_test(prepared, model, folder, writer)

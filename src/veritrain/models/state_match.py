@@ -20,10 +20,11 @@ def mismatch(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
             if name in given and own[name].shape != given[name].shape
         ],
     }
-    return "; ".join(f"{len(names)} {word}: {_named(names)}" for word, names in parts.items() if names)
+    return "; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names)
 
 
-def _named(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError, ConfigError
-from veritrain.models.state_match import mismatch
+from veritrain.models.state_match import listed, mismatch
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -28,7 +29,8 @@ def load_tower(tower: nn.Module, path: str | Path) -> None:
 
     Raises:
         ConfigError: no such file, or a pickle.
-        CheckpointError: no safetensors file, or of another architecture; the keys at fault are named.
+        CheckpointError: no safetensors file, of another architecture, whole numbers where weights belong (a quantised
+            file), or NaN or infinity; the keys at fault are named.
     """
     path = Path(path)
     tensors = _read(path)
@@ -46,7 +48,22 @@ def load_tower(tower: nn.Module, path: str | Path) -> None:
             fix="choose the image_tower that the file was made with, or another file",
             file=path,
         )
+    _demand_numbers(path, {name: value for name, value in tensors.items() if own[name].is_floating_point()})
     tower.load_state_dict(tensors, strict=False)
+
+
+def _demand_numbers(path: Path, weights: Mapping[str, Tensor]) -> None:
+    whole = [f"{name} ({value.dtype})" for name, value in weights.items() if not value.is_floating_point()]
+    broken = [name for name, value in weights.items() if not value.float().isfinite().all()]
+    if whole or broken:
+        parts = {"of whole numbers": whole, "with NaN or infinity": broken}
+        raise CheckpointError(
+            "the weight file holds no usable weights",
+            expected="finite floating-point numbers",
+            found="; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names),
+            fix="take the file of the unquantised, finished training",
+            file=path,
+        )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

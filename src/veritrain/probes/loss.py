@@ -13,6 +13,8 @@ from veritrain.probes.probe import FinishedRun
 from veritrain.tasks.task import Batch, Task
 from veritrain.training.evaluate import batches_of
 
+Outputs = Sequence[Mapping[str, Tensor]]
+
 
 class LossUnderFlippedLabels:
     """The same outputs, labels exchanged: by how much does each loss term change?"""
@@ -20,21 +22,35 @@ class LossUnderFlippedLabels:
     name = "loss_under_flipped_labels"
     version = 1
     cost = "cheap"
+    least = 1e-6
 
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
         torch.manual_seed(0)
         fresh = run.task.model().eval()
-        changes: dict[str, float] = {}
-        for batch in list(batches_of(run.train, 16))[:8]:
-            with torch.no_grad():
-                output = fresh(batch)
-                given = run.task.losses(output, batch)
-                flipped = run.task.losses(output, run.flip_labels(batch))
-            for name in given:
-                scale = float(given[name].abs().mean()) or 1.0
-                change = float((given[name] - flipped[name]).abs().mean()) / scale
-                changes[name] = max(changes.get(name, 0.0), change)
-        return {"relative_change": changes, "total_reads_labels": any(value > 1e-6 for value in changes.values())}
+        batches = list(batches_of(run.train, 16))[:8]
+        with torch.no_grad():
+            outputs = [fresh(batch) for batch in batches]
+        changes = _changes(run, batches, outputs)
+        if any(change <= self.least for change in changes.values()):
+            # Equal logits of all classes have one loss under all labels: then outputs that differ decide.
+            noise = [{name: torch.randn_like(value) for name, value in output.items()} for output in outputs]
+            again = _changes(run, batches, noise)
+            changes = {name: max(change, again[name]) for name, change in changes.items()}
+        return {"relative_change": changes, "total_reads_labels": any(value > self.least for value in changes.values())}
+
+
+@torch.no_grad()
+def _changes(run: FinishedRun, batches: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
+    """Term to the largest relative change over the batches."""
+    changes: dict[str, float] = {}
+    for batch, output in zip(batches, outputs, strict=True):
+        given = run.task.losses(output, batch)
+        flipped = run.task.losses(output, run.flip_labels(batch))
+        for name in given:
+            scale = float(given[name].abs().mean()) or 1.0
+            change = float((given[name] - flipped[name]).abs().mean()) / scale
+            changes[name] = max(changes.get(name, 0.0), change)
+    return changes
 
 
 class BestConstantLoss:
@@ -56,6 +72,9 @@ class BestConstantLoss:
             outputs = [run.model(batch) for batch in batches]
         reached = _mean_terms(run.task, batches, outputs)
         constant = _lowest(run.task, batches, outputs)
+        declared = getattr(run.task, "constant_losses", None)
+        if declared is not None:
+            constant |= {name: min(loss, constant[name]) for name, loss in declared(batches).items()}
         weights = run.task.term_weights
         return {
             "samples": len(chosen),
@@ -63,9 +82,6 @@ class BestConstantLoss:
             "trained_total": sum(weights[name] * value for name, value in reached.items()),
             "constant_total": sum(weights[name] * value for name, value in constant.items()),
         }
-
-
-Outputs = Sequence[Mapping[str, Tensor]]
 
 
 def _lowest(task: Task, batches: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
@@ -96,33 +112,44 @@ def _mean_terms(task: Task, batches: Sequence[Batch], outputs: Outputs) -> dict[
 
 
 class OneBatchOverfit:
-    """A fresh network on one batch of eight for up to 200 steps: does the loss fall by 90 %?"""
+    """A fresh network on one batch of eight for up to 200 steps: does the loss of each task fall by 90 %?"""
 
     name = "one_batch_overfit"
     version = 1
     cost = "training"
     steps = 200
+    share = 0.1
 
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
         torch.manual_seed(run.seed)
         model = run.task.model().train()
         batch = _balanced_batch(run, 8)
         optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-        first = last = float("nan")
+        first: dict[str, float] = {}
+        last: dict[str, float] = {}
         took = 0
         for step in range(self.steps):
-            terms = run.task.losses(model(batch), batch)
-            total = torch.stack([run.task.term_weights[name] * value.mean() for name, value in terms.items()]).sum()
-            last = float(total.detach())
+            losses = _task_losses(run.task, model(batch), batch)
+            last = {name: float(loss.detach()) for name, loss in losses.items()}
             first = last if step == 0 else first
             took = step + 1
-            if last <= 0.1 * first:
+            if all(last[name] <= self.share * first[name] for name in first):
                 break
             optimiser.zero_grad()
-            total.backward()
+            losses["total"].backward()
             optimiser.step()
         scores = _score_batch(run.task, model, batch)
-        return {"first_loss": first, "last_loss": last, "steps": took, "scores": scores}
+        found = {"first_loss": first["total"], "last_loss": last["total"], "steps": took, "scores": scores}
+        tasks = {name: {"first": first[name], "last": last[name]} for name in first if name != "total"}
+        return {**found, **({"tasks": tasks} if tasks else {})}
+
+
+def _task_losses(task: Task, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """``total``, and the part of each task where there are several (``term_groups``): one alone may hide the others."""
+    parts = {name: task.term_weights[name] * value.mean() for name, value in task.losses(output, batch).items()}
+    groups: Mapping[str, Sequence[str]] = getattr(task, "term_groups", {})
+    own = {name: torch.stack([parts[term] for term in terms]).sum() for name, terms in groups.items()}
+    return {"total": torch.stack(list(parts.values())).sum(), **(own if len(own) > 1 else {})}
 
 
 def _balanced_batch(run: FinishedRun, size: int) -> Batch:

@@ -103,6 +103,17 @@ class JointTask:
         """(B,) 1 where the view is known, else 0; boxes count in every image, empty ones too."""
         return {VIEW_TERM: batch["view"] != UNKNOWN} if self.network.sees_view else {}
 
+    def constant_losses(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """The best that a constant view can do on these batches: the entropy of the view's shares, in nats; a mean
+        over all images, those without a known view among them."""
+        if not self.network.sees_view:
+            return {}
+        labels = torch.cat([batch["view"].cpu() for batch in batches])
+        counts = torch.bincount(labels[labels != UNKNOWN], minlength=len(self.view_names)).double()
+        shares = counts / counts.sum().clamp(min=1)
+        entropy = -(shares * shares.clamp(min=1e-12).log()).sum()
+        return {VIEW_TERM: float(entropy * counts.sum() / max(len(labels), 1))}
+
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """Boxes after non-maximum suppression, in pixels of the stored image, beside the labelled ones
         (``tasks.box_tables``), and ``view_probabilities`` (N, V), ``view_labels`` (N,), ``valves`` (N, C) bool."""

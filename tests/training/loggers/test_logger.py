@@ -233,13 +233,14 @@ def test_a_missing_package_names_the_extra(name, monkeypatch, folder):
     assert not folder.loggers.exists()
 
 
-def test_a_broken_package_is_refused_by_name_before_the_training(monkeypatch, folder):
+def test_a_broken_package_is_refused_by_name_before_anything_is_read(monkeypatch):
     def broken(module):
         raise TypeError("Descriptors cannot be created directly")  # what protobuf says to an older tensorboard
 
+    monkeypatch.setattr(logger.importlib.util, "find_spec", lambda _: object())
     monkeypatch.setattr(logger.importlib, "import_module", broken)
     with pytest.raises(MissingExtraError, match="TypeError: Descriptors") as caught:
-        logger.store_class("tensorboard")
+        demand_loggers(["tensorboard"])
     assert caught.value.exit_code == 69
 
 

@@ -61,13 +61,14 @@ def demand_loggers(names: Iterable[str]) -> None:
     """Before anything else is done.
 
     Raises:
-        UsageError: no such logger. MissingExtraError: its package is not installed.
+        UsageError: no such logger. MissingExtraError: its package is not installed, or is and cannot be imported.
     """
     for name in names:
         if name not in LOGGERS:
             raise UsageError(f"no logger '{name}'", found=name, fix=did_you_mean(name, LOGGERS))
         if importlib.util.find_spec(name) is None:
             raise _missing(name, "no such package in this environment")
+        store_class(name)
 
 
 def _missing(name: str, found: str) -> MissingExtraError:
