@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_echo import tiny_echo
 from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.echo import EchoWorld
 from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
@@ -49,3 +50,9 @@ def echo_world(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("echo") / "world"
     EchoWorld(SMALL_ECHO).write(out)
     return out
+
+
+@pytest.fixture(scope="session")
+def small_echo(tmp_path_factory) -> Path:
+    """An echo world to read only: 12 patients x 3 frames at 96 x 128."""
+    return tiny_echo(tmp_path_factory.mktemp("echo") / "world")

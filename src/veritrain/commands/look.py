@@ -54,7 +54,8 @@ def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
 def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """predict RUN INPUT... | predict RUN --samples N: scores and pictures of single frames.
 
-    INPUT is a folder of frames, labelled or not, that a driving format recognises."""
+    INPUT is a folder of frames, labelled or not, that a driving format recognises; for the joint task images, or a
+    folder of them."""
     example = "veritrain predict runs/mine --samples 8 --split test --attention --voxels"
     parser = new_parser("predict", predict.__doc__ or "", example)
     parser.add_argument("run", type=str)
@@ -74,6 +75,8 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     given = parse(parser, words)
     _refuse_idle(given)
     folder = demand_run(given.run)
+    if read_run(folder.path).task == "joint":
+        return _predict_boxes(given, folder)
     document, out = _predicted(given, folder)
     page = write_sheet(document, out, given.language)
     if given.json:
@@ -87,6 +90,31 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
         if note:
             print(note)
     print(page)
+    return 0
+
+
+def _predict_boxes(given: Namespace, folder: RunFolder) -> int:
+    """Boxes and views of single images."""
+    idle = [f"--{name}" for name in ("attention", "voxels", "labels_out") if given[name]]
+    idle += ["--layout"] * (given.layout != "auto") + ["--language"] * (given.language != "en")
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)} changes nothing for the joint task", found=" ".join(idle), fix="leave it out"
+        )
+    from veritrain.experiments.joint_predicting import DOCUMENT, predict_run
+
+    samples = given.samples or (0 if given.inputs else SAMPLES)
+    document, out = predict_run(folder, given.inputs, samples=samples, split=given.split or "test", out=given.out)
+    if given.json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+        return 0
+    print("research software, not a medical device")
+    for row in document["frames"]:
+        boxes = ", ".join(f"{one['class']} {one['score']:.2f}" for one in row.get("boxes", ())) or "nothing called"
+        view = f"  view {row['view']} {max(row['view_probabilities'].values()):.2f}" if "view" in row else ""
+        labels = ", ".join([*row["labelled"], *([row["view_label"]] if row.get("view_label") else [])]) or "none"
+        print(f"{row['id']}  {boxes}{view}  labels {labels}")
+    print(out / DOCUMENT)
     return 0
 
 

@@ -73,8 +73,15 @@ def _idle_part(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def _made_part(record: RunRecord) -> list[str]:
-    made = (record.results or {}).get("made_data") or (record.data or {}).get("made_data")
-    return [f"**{say('made_data')}.** {say('made_means')}", ""] if made else []
+    results, data = record.results or {}, record.data or {}
+    lines = []
+    if results.get("medical") or data.get("medical"):
+        lines += [f"**{say('not_medical')}.** {say('medical_means')}", ""]
+    if results.get("leaky_split"):
+        lines += [f"**{say('leaky_split')}.** {say('leaky_means')}", ""]
+    if results.get("made_data") or data.get("made_data"):
+        lines += [f"**{say('made_data')}.** {say('made_means')}", ""]
+    return lines
 
 
 def _results_part(record: RunRecord) -> list[str]:

@@ -55,6 +55,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "audit tells truth from falsehood; they say nothing about real recordings.",
         "这些数字来自答案已知的人造世界。它们说明系统可以工作、审计能分辨真伪，但不能说明模型在真实数据上的表现。",
     ),
+    "not_medical": ("Research software, not a medical device", "研究用软件，并非医疗器械"),
+    "medical_means": (
+        "Nothing here may be used to diagnose or to treat anybody.",
+        "此处任何内容均不得用于诊断或治疗。",
+    ),
+    "leaky_split": ("The split leaks", "数据划分存在泄漏"),
+    "leaky_means": (
+        "Some patients are on both sides of the split: these scores say nothing about new patients.",
+        "有患者同时出现在划分的两侧：这些分数不能说明模型在新患者上的表现。",
+    ),
     "reasons": ("Why", "理由"),
     "settle": ("What would settle it", "如何确认"),
     "claim": ("Claim", "结论对象"),
@@ -100,6 +110,36 @@ WORDS: dict[str, tuple[str, str]] = {
         "每一类别都与相同的负样本比较：测试集中全部正常帧、回波或像素。仅作描述，不支撑任何结论。",
     ),
     "by_size": ("By size", "按大小"),
+    "by_valve": ("By valve (boxes)", "按瓣膜（检测框）"),
+    "valve": ("Valve", "瓣膜"),
+    "valve_note": (
+        "Average precision and rates of each valve, at the threshold chosen on validation. "
+        "Below a value stand its interval over patients and the best trivial baseline.",
+        "每个瓣膜的平均精度及各项比率，阈值在验证集上选定。数值下方为按患者计算的区间和最佳平凡基线。",
+    ),
+    "patients_with": ("Patients with it", "含该瓣膜的患者数"),
+    "by_view": ("By view (of the image)", "按切面（整幅图像）"),
+    "view": ("View", "切面"),
+    "view_given_valve": ("View, given the valve", "给定瓣膜时的切面"),
+    "given_note": (
+        "Among images with this valve: how often the view is right, beside the most frequent view of that valve in the "
+        "training split. View and valve go together, and this shows what is known beyond the valve.",
+        "在含该瓣膜的图像中切面判断正确的比例，与训练集中该瓣膜最常见的切面相比。"
+        "切面与瓣膜相关，此表显示超出瓣膜本身所含的信息。",
+    ),
+    "labelled_as": ("Labelled", "标注"),
+    "answered": ("Answered", "回答"),
+    "images": ("Images", "图像数"),
+    "patients": ("Patients", "患者数"),
+    "largest_patient": ("Images of the patient with most", "图像最多的患者的图像数"),
+    "gradients": ("Gradients of the tasks", "各任务的梯度"),
+    "gradients_note": (
+        "Cosine between the gradients of two tasks at the layer they share: below 0 they pull apart.",
+        "两个任务在共享层上梯度的余弦：低于 0 时方向相背。",
+    ),
+    "mean_cosine": ("Mean cosine", "平均余弦"),
+    "negative_share": ("Share below 0", "低于 0 的比例"),
+    "measured_steps": ("Measured steps", "测量步数"),
     "no_interval": ("no interval", "无区间"),
     "trivial_best": ("best trivial", "最佳平凡基线"),
     "voxels": ("Voxels", "体素"),

@@ -134,6 +134,8 @@ def _run_context(
     return {
         "title": folder.path.resolve().name,
         "made_data": bool((results or {}).get("made_data") or (data or {}).get("made_data")),
+        "medical": bool((results or {}).get("medical") or (data or {}).get("medical")),
+        "leaky_split": bool((results or {}).get("leaky_split")),
         "task": record.task or "",
         "finished": bool(record.of("end")),
         "state": _state(record),
