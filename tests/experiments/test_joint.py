@@ -183,7 +183,9 @@ def test_a_resumed_run_keeps_its_recipe_and_its_data(copy, recipe, small_echo, t
     assert "view_weight" in str(caught.value)
     shutil.copytree(small_echo, tmp_path / "changed")
     label = sorted((tmp_path / "changed").rglob("labels/*.txt"))[0]
-    label.write_text("0 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6\n\n" + label.read_text(encoding="utf-8").split("\n\n")[-1], encoding="utf-8")
+    label.write_text(
+        "0 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6\n\n" + label.read_text(encoding="utf-8").split("\n\n")[-1], encoding="utf-8"
+    )
     stored = yaml.safe_load(copy.recipe.read_text(encoding="utf-8"))
     copy.recipe.write_text(yaml.safe_dump({**stored, "data": str(tmp_path / "changed")}), encoding="utf-8")
     with pytest.raises(RecordError, match="data set changed"):
