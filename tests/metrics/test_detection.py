@@ -9,6 +9,7 @@ import pytest
 
 from metrics.made_boxes import coco_precision, made
 from veritrain.errors import UsageError
+from veritrain.metrics import detection
 from veritrain.metrics.boxes import Detections, Truths
 from veritrain.metrics.detection import (
     RECALLS,
@@ -108,6 +109,14 @@ def test_weights_count_groups_as_often_as_they_say(seed):
         expected = [np.nan if value is None else value for value in scores.per_class]
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12, equal_nan=True)
         assert average == pytest.approx(np.nan if scores.map_50 is None else scores.map_50, abs=1e-12, nan_ok=True)
+
+
+def test_weightings_are_scored_in_blocks(monkeypatch):
+    weights = np.random.default_rng(0).integers(0, 4, (15, 4))
+    whole = grouped(7)[0].average_precision(weights)
+    monkeypatch.setattr(detection, "BLOCK", 100)
+    again = GroupedDetections(grouped(7)[0].table, grouped(7)[0].groups, 4).average_precision(weights)
+    assert np.array_equal(whole, again, equal_nan=True)
 
 
 def test_a_class_that_a_resample_lacks_is_left_out_of_the_mean():

@@ -12,7 +12,7 @@ from probes.finished_run import finished_run
 from tiny_street import VIEWS, tiny_frame
 from veritrain.data.frames import FrameSet
 from veritrain.data.sample import Frame
-from veritrain.probes.loss import BestConstantLoss, LossUnderFlippedLabels, OneBatchOverfit
+from veritrain.probes.loss import BestConstantLoss, LossUnderFlippedLabels, OneBatchOverfit, _balanced_batch
 
 TERMS = {"frame", "point", "pixel"}
 
@@ -108,6 +108,19 @@ def test_the_batch_holds_both_classes(tmp_path):
 
     OneBatchOverfit().values(replace(run, train=Watched(run.train.frames, VIEWS)))
     assert seen == [[1.0] * 4 + [0.0] * 4]
+
+
+def test_the_batch_holds_the_kinds_that_the_task_names(tmp_path):
+    run = finished_run(tmp_path, trained=False)
+
+    class FourKinds(type(run.task)):
+        sample_kinds = (0.0, 1.0, 2.0, 3.0)
+
+        def kind_of(self, sample):
+            return float(sample["index"] % 5)
+
+    batch = _balanced_batch(replace(run, task=FourKinds(**vars(run.task))), 8)
+    assert (batch["index"] % 5).tolist() == [0, 0, 1, 1, 2, 2, 3, 3], "the fifth kind is nobody's"
 
 
 def test_contradicting_labels_cannot_be_fitted(tmp_path):

@@ -28,6 +28,8 @@ RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 Ties = Literal["order", "together"]
 # Weightings whose average precisions are kept: one bootstrap asks for three (as it is, resampled, one group left out).
 KEPT = 6
+# Elements of the (levels x weightings) block held at once: 16 MiB of float64.
+BLOCK = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,13 @@ class _Levels:
 
     def average_precision(self, weights: Floats, objects: Floats) -> Floats:
         """(G, K) weights and (K,) objects -> (K,), NaN without an object."""
-        hits = np.cumsum(self.hits @ weights, axis=0)
-        seen = np.cumsum(self.seen @ weights, axis=0)
-        return interpolated_precision(hits, seen, objects)
+        step = max(1, BLOCK // max(1, self.hits.shape[0]))
+        parts = []
+        for start in range(0, weights.shape[1], step):
+            own = weights[:, start : start + step]
+            hits, seen = (np.cumsum(counts @ own, axis=0) for counts in (self.hits, self.seen))
+            parts.append(interpolated_precision(hits, seen, objects[start : start + step]))
+        return np.concatenate(parts)
 
 
 def interpolated_precision(hits: Floats, seen: Floats, objects: Floats) -> Floats:
@@ -165,7 +171,7 @@ def recalls_reached(recall: Floats) -> Integers:
 def detection_scores(table: MatchTable, *, ties: Ties = "order") -> DetectionScores:
     """COCO's numbers of a matched set."""
     grouped = GroupedDetections(table, ties=ties)
-    ones = np.ones((1, grouped.n_groups)) if table.n_images else np.zeros((1, grouped.n_groups))
+    ones = np.ones((1, grouped.n_groups))
 
     def per_class(ious: Sequence[float] | None) -> Floats:
         return grouped.average_precision(ones, ious)[0]
