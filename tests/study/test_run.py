@@ -113,7 +113,7 @@ def test_a_diverged_cell_is_a_result(tmp_path):
     with faults(**{"attention--seed1": {"exit": 4, "say": "NonFiniteError: loss"}}):
         made(study, tmp_path / "out")
     _, summary = made(study, tmp_path / "out")
-    assert summary["claims"][0]["word"] == "not shown" and "1 runs diverged" in summary["claims"][0]["why"]
+    assert summary["claims"][0]["word"] == "not shown" and "1 run diverged" in summary["claims"][0]["why"]
     assert all(how == ["new"] for how in starts(tmp_path / "out").values()), "it is not made again"
 
 

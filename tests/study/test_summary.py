@@ -109,7 +109,7 @@ def test_a_claim_without_all_its_pairs_is_open_and_still_counts(tmp_path, family
     [
         (None, "open", "5 of 6 pairs"),
         ({**DIVERGED, "exit_code": 1}, "open", "5 of 6 pairs"),
-        (DIVERGED, "not shown", "1 of 6 pairs have no value: 1 runs diverged"),
+        (DIVERGED, "not shown", "1 of 6 pairs have no value: 1 run diverged"),
         (entry({"point_ap": None}), "not shown", "1 of 6 pairs have no value: the metric is undefined in some runs"),
     ],
 )

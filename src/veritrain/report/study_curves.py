@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from veritrain.record import RunRecord, read_run
 
-COLOURS = ("#0072b2", "#c85000", "#00805d", "#b0558a", "#8a6a00", "#5b6470")
-"""Those of ``chart.py`` on paper."""
+COLOURS = ("#0072b2", "#c85000", "#00805d", "#b0558a", "#8a6a00", "#5b6470", "#1b1f24", "#6a3d9a")
+"""Those of ``chart.py`` on paper, and two more: a study may have many arms."""
 DASHES: tuple[Any, ...] = ("-", (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (4, 2)), (0, (1, 2)))
 BINS = 60
 COLUMNS = 4
@@ -175,7 +175,8 @@ def _panel(axes: Any, panel: Panel, bands: Mapping[str, Band], arms: Sequence[st
         band, colour = bands[arm], COLOURS[place % len(COLOURS)]
         dash = DASHES[(place + place // len(COLOURS)) % len(DASHES)]
         if band.seeds > 1:
-            axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
+            shade = 0.15 if len(bands) <= 3 else 0.07
+            axes.fill_between(band.x, band.low, band.high, color=colour, alpha=shade, linewidth=0)
         drawn[arm] = axes.plot(band.x, band.mean, color=colour, linestyle=dash, linewidth=1.6)[0]
     kind, name = panel
     axes.set_title(f"{kind}: {name.replace('_', ' ')}", fontsize=10, loc="left")

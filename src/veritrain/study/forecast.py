@@ -183,20 +183,23 @@ def _told_primary(plan: Mapping[str, Any]) -> list[str]:
 
 def _told_family(plan: Mapping[str, Any]) -> str:
     m = plan["descriptive"]
-    holm, claims = seeds_needed(m, plan["alpha"]), "1 claim" if m == 1 else f"{m} claims"
+    holm, claims = seeds_needed(m, plan["alpha"]), counted(m, "claim")
     if plan["family"] == "holm":
         return f"  descriptive: {claims}, Holm-corrected: {holm} seeds needed so that all of them can reach the level"
     return f"  descriptive: {claims}, one joint max-T sign-flip test (Holm would need {holm} seeds)"
 
 
+def counted(number: int, word: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
 def _told_time(time: Mapping[str, Any]) -> str:
     if not time["cells_left"]:
         return "  nothing left to make"
+    left = f"  {counted(time['cells_left'], 'cell')} left, {time['processes']} at a time"
     if time["seconds_left"] is None:
-        return f"  {time['cells_left']} cells left, {time['processes']} at a time; none is finished to estimate from"
-    minutes = time["seconds_left"] / 60
-    span = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(minutes, 1):.0f} minutes"
-    return (
-        f"  {time['cells_left']} cells left, {time['processes']} at a time: about {span} "
-        f"(a finished cell took {time['cell_seconds']:.0f} s)"
-    )
+        return f"{left}; none is finished to estimate from"
+    minutes = max(round(time["seconds_left"] / 60), 1)
+    span = f"{minutes / 60:.1f} hours" if minutes >= 90 else counted(minutes, "minute")
+    return f"{left}: about {span} (a finished cell took {time['cell_seconds']:.0f} s)"

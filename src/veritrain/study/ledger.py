@@ -57,11 +57,12 @@ class Ledger:
             "task": study.file.task,
             "registered": self.registered,
             "choices": self.choices,
-            "recipes": self.recipes,
         }
-        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(nulled(cell))}" for name, cell in self.cells.items())
         text = json.dumps(nulled(head), indent=1).removesuffix("\n}")
-        write_text(self.path, f'{text},\n "cells": {{\n{rows}\n }}\n}}\n')
+        for key, rows in (("recipes", self.recipes), ("cells", self.cells)):
+            lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(nulled(row))}" for name, row in rows.items())
+            text += f',\n "{key}": {{\n{lines}\n }}'
+        write_text(self.path, text + "\n}\n")
 
     def folder_of(self, cell: Cell) -> RunFolder:
         return RunFolder(self.runs / cell.name)

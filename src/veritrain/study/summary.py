@@ -10,7 +10,7 @@ import numpy as np
 
 from veritrain.statistics.comparison import NOT_SHOWN, Comparison, compare_paired, holm, in_family, paired_interval
 from veritrain.statistics.signflips import max_t_sign_flip
-from veritrain.study.forecast import forecast
+from veritrain.study.forecast import counted, forecast
 from veritrain.study.ledger import Ledger, has_diverged, paired_values, value_of
 from veritrain.study.options import ClaimOptions
 from veritrain.study.plan import Arm, Cell, Metric, Study, metric_of, told
@@ -200,7 +200,7 @@ def _unjudged(study: Study, ledger: Ledger, claim: ClaimOptions, pairs: Pairs) -
     if not all(ledger.is_settled(cell) for cell in cells):
         return OPEN, f"{whole} of {len(pairs)} pairs"
     diverged = sum(has_diverged(entry) for cell in cells if (entry := ledger.entry(cell)) is not None)
-    reasons = [f"{diverged} runs diverged"] if diverged else ["the metric is undefined in some runs"]
+    reasons = [f"{counted(diverged, 'run')} diverged"] if diverged else ["the metric is undefined in some runs"]
     return NOT_SHOWN, f"{len(pairs) - whole} of {len(pairs)} pairs have no value: {', '.join(reasons)}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from veritrain.record import write_text
-from veritrain.study.forecast import told_forecast
+from veritrain.study.forecast import counted, told_forecast
 from veritrain.study.ledger import Ledger
 from veritrain.study.plan import Study
 
@@ -93,8 +93,9 @@ def sentence_of(claim: Mapping[str, Any]) -> str:
         "open": f"{a} against {b} is open",
     }.get(word, f"{a} is {word.replace('within', f'to {b} within')}")
     why = f" ({claim['why']})" if claim["why"] else ""
-    numbers = f"gain {_interval(claim['gain'], claim['low'], claim['high'], sign=True)}, p {_p(claim['p'])}"
-    told = f": {numbers}, {claim['n']} seeds" if claim["n"] else ""
+    numbers = f"gain {_interval(claim['gain'], claim['low'], claim['high'], sign=True)}"
+    p = "" if claim["p"] is None else f", p {_p(claim['p'])}"
+    told = f": {numbers}{p}, {counted(claim['n'], 'seed')}" if claim["n"] else ""
     return f"{claim['role'].capitalize()} claim: {said} in {claim['metric']} on {claim['split']}{why}{told}."
 
 
