@@ -39,6 +39,7 @@ from veritrain.training.curves import curves_of_levels
 from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
+from veritrain.training.optimise import demand_prefixes
 from veritrain.training.options import LoopOptions
 
 EXCUSED = frozenset({"waivers", "control_steps"})
@@ -145,15 +146,18 @@ def run(
         demand_reference(prepared.recipe, prepared.data)
         if resume:
             _refuse_changes(folder, recipe, prepared.data)
+        # What does not fit (weights, frozen parts, numbers of the loop) is refused before anything is written.
+        options = loop_options(prepared.recipe)
         torch.manual_seed(recipe.seed)
-        model = prepared.task.model()  # refuses a weight file that does not fit before anything is written
+        model = prepared.task.model()
+        demand_prefixes(model, options.unfreeze)
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         _start(writer, prepared, resume)
         writer.say(prepared.data.held)
-        _fit(prepared, model, writer, folder, resume, after_epoch)
+        _fit(prepared, model, options, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         predictions = _report_test(prepared, model, folder, writer)
         write_gallery(prepared.data, predictions, folder)
@@ -203,6 +207,7 @@ def _start(writer: RecordWriter, prepared: Prepared, resume: bool) -> None:
 def _fit(
     prepared: Prepared,
     model: nn.Module,
+    options: LoopOptions,
     writer: RecordWriter,
     folder: RunFolder,
     resume: bool,
@@ -221,7 +226,7 @@ def _fit(
         train=data.sets["train"],
         validate=validate,
         select=(task.claims[0].metric, task.claims[0].higher_is_better),
-        options=loop_options(recipe),
+        options=options,
         writer=writer,
         folder=folder,
         resume=resume,
