@@ -155,6 +155,12 @@ def test_a_folder_without_frames_is_refused(own_run, tmp_path, capsys):
     assert "no frames are recognised" in capsys.readouterr().err
 
 
+def test_a_scenario_without_calibration_is_told_apart_from_no_scenario(own_run, scenario, capsys):
+    (scenario / "sensor_setup.json").unlink()
+    assert cli.main(["predict", str(own_run.path), str(scenario)]) == 65
+    assert "1 scenario folders, none with a sensor_setup.json" in capsys.readouterr().err
+
+
 def test_masks_need_a_threshold(own_run, scenario, capsys, tmp_path):
     results = json.loads(own_run.results.read_text())
     own_run.results.write_text(json.dumps({**results, "components": None}))

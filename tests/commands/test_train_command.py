@@ -184,6 +184,22 @@ def test_a_weight_file_that_does_not_fit_is_refused_before_a_run_begins(small_wo
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--unfreeze", '["3:image_encodr"]'], "unfreeze: no parameter starts with 'image_encodr'"),
+        (["--unfreeze", '["image_encoder"]'], "unfreeze: no epoch and name"),
+        (["--accumulate", "0"], "accumulate"),
+        (["--ema_decay", "1.5"], "ema_decay"),
+        (["--batch_size", "0"], "batch_size"),
+    ],
+)
+def test_what_the_loop_cannot_do_is_refused_before_a_run_begins(small_world, tmp_path, words, said, capsys):
+    assert train("--data", small_world, "--run", tmp_path / "r", "--threads", "1", *words) == 64
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def test_more_epochs_need_a_run_to_extend(tmp_path, capsys):
     assert train("--data", "x", "--run", tmp_path / "r", "--epochs", "+3") == 64
     assert "--resume" in capsys.readouterr().err and not (tmp_path / "r").exists()

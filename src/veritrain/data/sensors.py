@@ -139,7 +139,7 @@ def _coordinates(path: Path, columns: Columns) -> NDArray[Any]:
     return np.stack([columns[name] for name in ("x", "y", "z")], axis=1)
 
 
-def read_cloud(path: Path, dtype: DTypeLike, *, allow_empty: bool = False) -> NDArray[Any]:
+def read_cloud(path: Path, dtype: DTypeLike) -> NDArray[Any]:
     """(N, 4) points of ``dtype``: x, y, z in metres and intensity (LIDAR, float32) or id (SEMANTIC-LIDAR, float64).
 
     Raises:
@@ -147,7 +147,7 @@ def read_cloud(path: Path, dtype: DTypeLike, *, allow_empty: bool = False) -> ND
     """
     cloud = _read_npy(path)
     _demand_table(path, cloud, dtype)
-    _demand_filled(path, cloud, allow_empty=allow_empty)
+    _demand_filled(path, cloud)
     return cloud
 
 
@@ -171,9 +171,9 @@ def read_voxels(path: Path) -> NDArray[np.uint16]:
     return voxels
 
 
-def _demand_filled(path: Path, cloud: NDArray[Any], *, allow_empty: bool = False) -> None:
+def _demand_filled(path: Path, cloud: NDArray[Any]) -> None:
     """At least one point, and all numbers finite."""
-    if len(cloud) == 0 and not allow_empty:
+    if len(cloud) == 0:
         raise BrokenFileError(
             "the cloud is empty", file=path, expected="at least one point", found="0 points", fix=AGAIN
         )

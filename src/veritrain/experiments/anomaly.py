@@ -50,6 +50,7 @@ from veritrain.training.curves import curves_of_levels
 from veritrain.training.evaluate import predict_set, scores_with_intervals
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
+from veritrain.training.optimise import demand_prefixes
 from veritrain.training.options import LoopOptions
 
 CURVES = ("frame", "point")
@@ -149,15 +150,18 @@ def run(
         demand_reference(prepared.recipe, prepared.data)
         if resume:
             refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+        # What does not fit (weights, frozen parts, numbers of the loop) is refused before anything is written.
+        options = loop_options(prepared.recipe)
         torch.manual_seed(recipe.seed)
-        model = prepared.task.model()  # refuses a weight file that does not fit before anything is written
+        model = prepared.task.model()
+        demand_prefixes(model, options.unfreeze)
         config.dump(recipe, folder.recipe)
         write_json(folder.environment, environment())
         write_json(folder.data, prepared.data.card)
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
-        _fit(prepared, model, writer, folder, resume, after_epoch)
+        _fit(prepared, model, options, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         predictions = _report_test(prepared, model, folder, writer)
         write_gallery(prepared.data, predictions, folder)
@@ -169,6 +173,7 @@ def run(
 def _fit(
     prepared: Prepared,
     model: nn.Module,
+    options: LoopOptions,
     writer: RecordWriter,
     folder: RunFolder,
     resume: bool,
@@ -187,7 +192,7 @@ def _fit(
         train=data.sets["train"],
         validate=validate,
         select=(task.claims[0].metric, task.claims[0].higher_is_better),
-        options=loop_options(recipe),
+        options=options,
         writer=writer,
         folder=folder,
         resume=resume,

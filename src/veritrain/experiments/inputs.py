@@ -12,6 +12,7 @@ from torch import nn
 
 from veritrain import catalog, config
 from veritrain.data.anovox import AnoVoxFormat
+from veritrain.data.anovox_index import scenario_folders
 from veritrain.data.options import AnoVoxOptions
 from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import Frame, FrameKey
@@ -120,7 +121,7 @@ def open_inputs(folder: RunFolder, path: str, count: int, layout: str = "auto") 
             "no frames are recognised here",
             file=path,
             expected=f"a folder of a known format: {', '.join(catalog.FORMATS)} (a data set, an archive or a scenario)",
-            found="no such folder" if not Path(path).is_dir() else "a folder without scenarios",
+            found=_what_is_there(Path(path)),
             fix="give the folder that holds the extracted scenarios",
         )
     options = AnoVoxOptions(on_broken=recipe.on_broken, layout=layout, image_height=size[0], image_width=size[1])
@@ -128,6 +129,16 @@ def open_inputs(folder: RunFolder, path: str, count: int, layout: str = "auto") 
     return _opened(folder, recipe, size), Selected(
         source=source, keys=spaced(source.keys(), count), own=False, size=size
     )
+
+
+def _what_is_there(folder: Path) -> str:
+    """In words, where no format recognises a folder."""
+    if not folder.is_dir():
+        return "no such folder"
+    scenarios = scenario_folders(folder)
+    if not scenarios:
+        return "a folder without scenarios"
+    return f"{len(scenarios)} scenario folders, none with a sensor_setup.json, or with RGB_IMG and PCD"
 
 
 def _opened(folder: RunFolder, recipe: AnomalyRecipe, size: tuple[int, int]) -> Opened:

@@ -151,6 +151,8 @@ def run(
         prepared = prepare(tracked)  # type: ignore[arg-type]
         if resume:
             refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+        # What does not fit is refused before anything is written.
+        options = loop_options(prepared.recipe)
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
         config.dump(recipe, folder.recipe)
@@ -160,7 +162,7 @@ def run(
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
         writer.say(prepared.data.split.told())
-        _fit(prepared, model, writer, folder, resume, after_epoch)
+        _fit(prepared, model, options, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         task, predictions = _report_test(prepared, model, folder, writer)
         write_gallery(prepared.data, task, predictions, folder)
@@ -173,6 +175,7 @@ def run(
 def _fit(
     prepared: Prepared,
     model: nn.Module,
+    options: LoopOptions,
     writer: RecordWriter,
     folder: RunFolder,
     resume: bool,
@@ -191,7 +194,7 @@ def _fit(
         train=data.sets["train"],
         validate=validate,
         select=(SELECTED_BY, True),
-        options=loop_options(recipe),
+        options=options,
         writer=writer,
         folder=folder,
         resume=resume,

@@ -221,7 +221,7 @@ def best(folder: RunFolder) -> Checkpoint:
             "the run has no best checkpoint",
             expected="best.json, written after the first epoch with a defined selection score",
             found=str(error),
-            fix="train further, or evaluate the newest checkpoint",
+            fix="go on with the run: veritrain resume RUN",
             file=pointer,
         ) from error
     return read(folder.checkpoints / name)

@@ -156,8 +156,7 @@ def freeze(model: nn.Module, unfreeze: Sequence[tuple[int, str]], epoch: int) ->
     Raises:
         ConfigError: a prefix names no parameter.
     """
-    for _, prefix in unfreeze:
-        _check_prefix(model, prefix)
+    demand_prefixes(model, unfreeze)
     frozen = tuple(prefix for since, prefix in unfreeze if epoch < since)
     staged = tuple(prefix for _, prefix in unfreeze)
     for name, parameter in model.named_parameters():
@@ -182,13 +181,19 @@ def will_train(model: nn.Module, unfreeze: Sequence[tuple[int, str]]) -> None:
             parameter.requires_grad_(True)
 
 
-def _check_prefix(model: nn.Module, prefix: str) -> None:
+def demand_prefixes(model: nn.Module, unfreeze: Sequence[tuple[int, str]]) -> None:
+    """Each prefix names a parameter.
+
+    Raises:
+        ConfigError: one does not.
+    """
     names = [name for name, _ in model.named_parameters()]
-    if not any(name.startswith(prefix) for name in names):
-        tops = {name.split(".")[0] for name in names}
-        raise ConfigError(
-            f"unfreeze: no parameter starts with '{prefix}'", found=prefix, fix=did_you_mean(prefix, tops)
-        )
+    for _, prefix in unfreeze:
+        if not any(name.startswith(prefix) for name in names):
+            tops = {name.split(".")[0] for name in names}
+            raise ConfigError(
+                f"unfreeze: no parameter starts with '{prefix}'", found=prefix, fix=did_you_mean(prefix, tops)
+            )
 
 
 def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
