@@ -2,7 +2,8 @@
 
 Made data, one world (seed 23, never used while the network was tuned), quick recipe, quick controls. Each run is a
 process of its own and has the machine to itself, since its 42 seconds of training are seconds of the clock (``--jobs``
-runs several at a time, on one thread each, which then train less); a run whose verdict exists is not made again. Writes results/driving_faults.json and prints the table that stands in docs/results.md.
+runs several at a time, on one thread each, which then train less); a run whose verdict exists is not made again.
+Writes results/driving_faults.json and prints the table that stands in docs/results.md.
 """
 
 from __future__ import annotations
