@@ -1,15 +1,16 @@
 """``make results``: the fault runs of the driving task, 6 seeds each, judged without knowing what was spoilt.
 
 Made data, one world (seed 23, never used while the network was tuned), quick recipe, quick controls. Each run is a
-process of its own and has the machine to itself, since its 42 seconds of training are seconds of the clock (``--jobs``
-runs several at a time, on one thread each, which then train less); a run whose verdict exists is not made again.
-Writes results/driving_faults.json and prints the table that stands in docs/results.md.
+process of its own on one thread, ``--jobs`` at a time (by default one a processor; with 1 it has all processors); a run
+whose verdict exists is not made again. The 42 seconds of training are seconds of the clock: what else the machine does
+takes steps away. Writes results/driving_faults.json and prints the table that stands in docs/results.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results")
     parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     given = parser.parse_args()
     data = make_world(given.runs)
     threads = 0 if given.jobs == 1 else 1

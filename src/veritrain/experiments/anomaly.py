@@ -36,6 +36,7 @@ from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.curves import curves_of_levels
+from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import latency_ms, predict_set, scores_with_intervals
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
@@ -108,7 +109,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         schedule=recipe.schedule,
         warmup_steps=recipe.warmup_steps,
         clip_norm=recipe.clip_norm or None,
-        precision=recipe.precision,
+        precision=native_precision(recipe.precision),  # type: ignore[arg-type]
         channels_last=recipe.channels_last,
         compile=recipe.compile,
         ema_decay=recipe.ema_decay,
@@ -151,6 +152,8 @@ def run(
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         _start(writer, prepared, resume)
         writer.say(prepared.data.held)
+        if recipe.precision == "auto":
+            writer.say(f"precision auto is {native_precision('auto')} on this machine")
         torch.manual_seed(recipe.seed)
         model = prepared.task.model()
         _fit(prepared, model, writer, folder, resume, after_epoch)
