@@ -47,6 +47,7 @@ from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.curves import curves_of_levels
+from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import predict_set, scores_with_intervals
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
@@ -113,7 +114,7 @@ def loop_options(recipe: AnomalyRecipe) -> LoopOptions:
         schedule=recipe.schedule,
         warmup_steps=recipe.warmup_steps,
         clip_norm=recipe.clip_norm or None,
-        precision=recipe.precision,
+        precision=native_precision(recipe.precision),  # type: ignore[arg-type]
         channels_last=recipe.channels_last,
         compile=recipe.compile,
         ema_decay=recipe.ema_decay,
@@ -161,6 +162,8 @@ def run(
         start_loggers(tracked.loggers, writer, folder, resume=resume)
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
+        if recipe.precision == "auto":
+            writer.say(f"precision auto is {options.precision} on this machine")
         _fit(prepared, model, options, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         predictions = _report_test(prepared, model, folder, writer)

@@ -42,6 +42,7 @@ from veritrain.tasks.joint import NOTHING_CALLED, JointTask, flip_labels, term_w
 from veritrain.tasks.options import JointRecipe
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
+from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import predict_set
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
@@ -112,7 +113,7 @@ def loop_options(recipe: JointRecipe) -> LoopOptions:
         schedule=recipe.schedule,
         warmup_steps=recipe.warmup_steps,
         clip_norm=recipe.clip_norm or None,
-        precision=recipe.precision,
+        precision=native_precision(recipe.precision),  # type: ignore[arg-type]
         channels_last=recipe.channels_last,
         compile=recipe.compile,
         ema_decay=recipe.ema_decay,
@@ -162,6 +163,8 @@ def run(
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
         writer.say(prepared.data.split.told())
+        if recipe.precision == "auto":
+            writer.say(f"precision auto is {options.precision} on this machine")
         _fit(prepared, model, options, writer, folder, resume, after_epoch)
         model.cpu()  # everything after training is small, and is then the same on every machine
         task, predictions = _report_test(prepared, model, folder, writer)

@@ -68,7 +68,8 @@ class AnomalyRecipe:
         frame_weight: of the frame term in the total.
         point_weight: of the point term in the total.
         pixel_weight: of the pixel term in the total.
-        precision: 32-true, bf16-mixed, or 16-mixed (float16 with a scaled loss).
+        precision: 32-true, bf16-mixed, 16-mixed (float16 with a scaled loss), or auto: bf16-mixed where the device
+            computes in bfloat16, else 32-true. With auto the numbers depend on the machine.
         channels_last: lay images and features out with the channels last; equal within rounding.
         compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
         ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
@@ -135,7 +136,7 @@ class AnomalyRecipe:
     frame_weight: float = 1.0
     point_weight: float = 2.0
     pixel_weight: float = 2.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "32-true"
     channels_last: bool = False
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     ema_decay: float = 0.0
@@ -252,7 +253,8 @@ class JointRecipe:
         shift: largest shift of training images, as a share of the letterbox.
         zoom: largest change of their size: factors from 1 - zoom to 1 + zoom.
         light: largest change of their brightness, alike.
-        precision: 32-true, bf16-mixed, or 16-mixed (float16 with a scaled loss).
+        precision: 32-true, bf16-mixed, 16-mixed (float16 with a scaled loss), or auto: bf16-mixed where the machine
+            computes in it, else 32-true.
         channels_last: lay images and features out with the channels last; equal within rounding.
         compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
         ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
@@ -308,7 +310,7 @@ class JointRecipe:
     shift: float = 0.0
     zoom: float = 0.0
     light: float = 0.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     ema_decay: float = 0.0
@@ -385,9 +387,16 @@ class JointRecipe:
 
 
 QUICK: dict[str, dict[str, Any]] = {
-    "anomaly": {"epochs": 5, "batch_size": 4, "control_steps": 400, "max_seconds": 42.0},
+    "anomaly": {
+        "epochs": 8,
+        "control_steps": 270,
+        "max_seconds": 42.0,
+        "precision": "auto",
+        "channels_last": True,
+        "validate_every": 2,
+    },
     "joint": {"epochs": 8, "control_steps": 60},
 }
-"""What ``--quick`` sets before the recipe file and the command line have their say."""
+"""What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
 
 RECIPES = {"anomaly": AnomalyRecipe, "joint": JointRecipe}

@@ -12,6 +12,22 @@ from lightning_fabric.strategies import DDPStrategy
 
 from veritrain.training.options import LoopOptions
 
+BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+"""Names that torch gives to a processor's bfloat16 arithmetic."""
+
+
+def native_precision(asked: str) -> str:
+    """What "auto" means on this machine: bf16-mixed where the device computes in bfloat16, else 32-true.
+
+    A processor without such units would only imitate bfloat16, and be slower for it. Any other word stays as it is.
+    """
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16-mixed" if any(can.get(unit) for unit in BF16_UNITS) else "32-true"
+
 
 def start_engine(options: LoopOptions) -> Fabric:
     """One device, or DDP over the processes that ``torchrun`` started."""
