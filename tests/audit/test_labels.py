@@ -55,3 +55,17 @@ def test_labels_deterministic_fails_on_one_changed_label():
 def test_labels_deterministic_is_not_run_when_nothing_was_read():
     assert probed("labels_deterministic", PROBE, read_twice(0, checked=0)).status == "not_run"
     assert_needs("labels_deterministic", PROBE, read_twice(0))
+
+
+def of_kinds(**changes):
+    kinds = {"boxes": {"AR": 3, "PR": 1}, "view": {"PLAX": 2, "A4C": 2}, **changes}
+    return {"positives": 4, "negatives": 0, "labelled": kinds}
+
+
+def test_both_labels_present_asks_for_every_class_where_there_are_several():
+    data = {"splits": {"train": of_kinds(), "test": of_kinds()}}
+    found = finding("both_labels_present", planted(data=data))
+    assert found.status == "pass" and "AR/PR/PLAX/A4C: train 3/1/2/2" in found.sentence
+    data["splits"]["test"] = of_kinds(view={"PLAX": 2, "A4C": 0})
+    found = finding("both_labels_present", planted(data=data))
+    assert found.status == "fail" and "The split test lacks a class" in found.sentence

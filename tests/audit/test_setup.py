@@ -152,3 +152,16 @@ def test_metric_unit_tested_is_about_the_claim_in_focus():
 )
 def test_without_its_probe_a_check_does_not_run(check, probe, values):
     assert_needs(check, probe, values)
+
+
+def test_one_batch_overfits_asks_each_task():
+    """A total may fall because one of two tasks was fitted alone."""
+    values = {"first_loss": 1.0, "last_loss": 0.05, "steps": 200, "scores": {"frame_auroc": 0.7}}
+    alone = {"detection": {"first": 0.06, "last": 0.05}, "view": {"first": 0.94, "last": 0.0}}
+    both = {"detection": {"first": 0.5, "last": 0.04}, "view": {"first": 0.5, "last": 0.01}}
+    found = probed("one_batch_overfits", "one_batch_overfit", {**values, "tasks": alone})
+    assert found.status == "fail" and "detection 0.06 to 0.05" in found.sentence
+    assert found.value == pytest.approx(0.05 / 0.06)
+    assert probed("one_batch_overfits", "one_batch_overfit", {**values, "tasks": both}).status == "pass"
+    fitted = {**values, "tasks": alone, "scores": {"frame_auroc": 1.0}}
+    assert probed("one_batch_overfits", "one_batch_overfit", fitted).status == "pass", "the claim's score is perfect"

@@ -119,7 +119,7 @@ def test_every_term_is_one_number_a_sample_and_weighted_as_yolov5(trained):
 def test_an_unknown_view_neither_counts_nor_costs():
     task, batch = task_of(), made_batch()
     terms = task.losses(task.model()(batch), batch)
-    assert float(terms[VIEW_TERM][-1]) == 0.0 and bool((terms[VIEW_TERM][:-1] > 0).all())
+    assert terms[VIEW_TERM][-1].item() == 0.0 and bool((terms[VIEW_TERM][:-1] > 0).all())
     counts = task.term_counts(batch)
     assert set(counts) == {VIEW_TERM} and counts[VIEW_TERM].tolist() == [True] * 7 + [False]
 

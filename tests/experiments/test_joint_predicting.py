@@ -1,0 +1,123 @@
+"""Pictures and boxes of single images; names of files and pictures of recordings stay where they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tiny_echo import tiny_recipe
+from veritrain.data.detection_frames import DetectionFrames
+from veritrain.errors import DataError, UsageError
+from veritrain.experiments import joint
+from veritrain.experiments.joint_pictures import called_boxes, draw_answers, view_words, write_gallery
+from veritrain.experiments.joint_predicting import LooseImages, predict_run
+from veritrain.models.options import YoloOptions
+from veritrain.record import RunFolder
+from veritrain.tasks.joint import JointTask
+
+
+@pytest.fixture(scope="module")
+def folder(small_echo, tmp_path_factory) -> RunFolder:
+    folder = RunFolder(tmp_path_factory.mktemp("predicted") / "run")
+    joint.run(tiny_recipe(small_echo), folder)
+    return folder
+
+
+def made_predictions() -> tuple[JointTask, dict[str, np.ndarray]]:
+    task = JointTask(
+        network=YoloOptions(size="n", classes=2, views=2, view_head="p3"),
+        class_names=("AR", "MR"),
+        view_names=("PLAX", "A4C"),
+        term_weights={},
+        threshold=0.5,
+    )
+    predictions = {
+        "truth_counts": np.array([1, 0]),
+        "truth_boxes": np.array([[10.0, 10, 30, 30]]),
+        "truth_classes": np.array([0]),
+        "box_counts": np.array([1, 2]),
+        "boxes": np.array([[12.0, 12, 32, 32], [0, 0, 9, 9], [40, 40, 60, 60]]),
+        "box_scores": np.array([0.9, 0.2, 0.6]),
+        "box_classes": np.array([0, 1, 1]),
+        "view_probabilities": np.array([[0.9, 0.1], [0.2, 0.8]]),
+        "view_labels": np.array([0, -1]),
+    }
+    return task, predictions
+
+
+def test_only_called_boxes_are_told():
+    task, predictions = made_predictions()
+    assert [(score, cls) for _, score, cls in called_boxes(predictions, 0, task)] == [(0.9, 0)]
+    assert [(score, cls) for _, score, cls in called_boxes(predictions, 1, task)] == [(0.6, 1)]
+
+
+def test_the_view_is_told_beside_its_label():
+    task, predictions = made_predictions()
+    assert view_words(predictions, 0, task) == "view PLAX 0.90, label PLAX"
+    assert view_words(predictions, 1, task) == "view A4C 0.80, label unknown"
+
+
+def test_boxes_are_drawn_where_they_are():
+    task, predictions = made_predictions()
+    picture = np.asarray(draw_answers(np.zeros((64, 64, 3), np.uint8), (64, 64), predictions, 0, task))
+    factor = picture.shape[0] // 64
+    assert picture[20 * factor, 10 * factor].tolist() == [255, 255, 255], "the labelled box, in white"
+    coloured = picture[20 * factor, 32 * factor - 1 : 32 * factor + 2].reshape(-1, 3)
+    assert any(pixel.any() and not (pixel == 255).all() for pixel in coloured), "the called one, in its colour"
+
+
+def test_samples_of_a_split_are_predicted_with_hashed_names(folder, small_echo):
+    document, out = predict_run(folder, [], samples=3, split="test", out="")
+    assert document["count"] == 3 and out == folder.predictions / "test" and document["made_data"] is True
+    text = (out / "predictions.json").read_text(encoding="utf-8")
+    names = {path.stem for path in small_echo.rglob("*.jpg")}
+    assert not any(name in text for name in names)
+    for row in document["frames"]:
+        assert (out / row["image"]).is_file() and len(row["id"]) == 12 and row["size"] == [128, 96]
+        assert sum(row["view_probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["view"] == max(row["view_probabilities"], key=row["view_probabilities"].get)
+    assert json.loads(text) == document
+
+
+def test_images_without_labels_can_be_looked_at(folder, small_echo):
+    image = sorted(small_echo.rglob("*.jpg"))[0]
+    document, out = predict_run(folder, [str(image)], samples=0, split="test", out="")
+    (row,) = document["frames"]
+    assert document["split"] is None and document["made_data"] is None and out.name == "input"
+    assert row["labelled"] == [] and row["view_label"] is None and image.stem not in json.dumps(document)
+
+
+def test_pictures_of_recordings_stay_in_the_run(folder, small_echo, tmp_path):
+    with pytest.raises(UsageError, match="stay in the run folder"):
+        predict_run(folder, [str(small_echo / "test")], samples=1, split="test", out=str(tmp_path / "elsewhere"))
+    assert not (tmp_path / "elsewhere").exists()
+    _, out = predict_run(folder, [], samples=1, split="val", out=str(tmp_path / "made"))
+    assert out == tmp_path / "made", "made frames may go anywhere"
+
+
+def test_pictures_of_recordings_are_not_in_the_report(folder, tmp_path):
+    prepared, model = joint.reopen(folder)
+    task, predictions = joint.scored(prepared, model)
+    card = {**prepared.data.card, "made_data": False}
+    data = type(prepared.data)(**{**vars(prepared.data), "card": card})
+    target = RunFolder(tmp_path / "real")
+    write_gallery(data, task.task, predictions, target)
+    assert (target.figures / "frames.json").is_file() and not (target.figures / "gallery.json").exists()
+
+
+def test_loose_images_are_a_source_without_labels(small_echo, tmp_path):
+    source = LooseImages(small_echo / "test", 64)
+    frames = DetectionFrames(source, source.keys(), (64, 64), classes=4, views=3, hold="disk")
+    sample = frames.sample(0, epoch=0, seed=0)
+    assert sample["image"].shape == (3, 64, 64) and sample["boxes"].shape == (0, 4) and sample["view"] == -1
+    with pytest.raises(DataError, match="no image"):
+        LooseImages(tmp_path, 64)
+    shutil.copy(small_echo / "data.yaml", tmp_path / "data.yaml")
+    with pytest.raises(DataError, match="no image"):
+        LooseImages(tmp_path / "data.yaml", 64)
+    Image.new("RGB", (10, 10)).save(tmp_path / "one.png")
+    assert len(LooseImages(tmp_path, 64).keys()) == 1

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from veritrain import catalog, config
+from veritrain.errors import CheckpointError, RecordError, UsageError
+from veritrain.experiments.run_folder import (
+    FREE_ON_RESUME,
+    demand_same_data,
+    environment,
+    fingerprint_of,
+    probes_of,
+    refuse_changes,
+    refuse_existing,
+    valued,
+)
+from veritrain.record import RunFolder
+from veritrain.tasks.options import RECIPES, JointRecipe
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+def digest_of(card) -> str:
+    return str(card["digest"])
+
+
+def stored(folder: RunFolder, recipe: JointRecipe, digest: str = "a") -> None:
+    config.dump(recipe, folder.recipe)
+    folder.data.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+
+
+def test_a_folder_with_checkpoints_is_a_run(folder):
+    refuse_existing(folder)
+    (folder.checkpoints / "step-1").mkdir(parents=True)
+    with pytest.raises(UsageError, match="this run exists"):
+        refuse_existing(folder)
+
+
+def test_every_free_key_is_a_key_of_every_recipe():
+    for recipe in RECIPES.values():
+        assert set(FREE_ON_RESUME) <= config.names_of(recipe)
+
+
+def test_what_may_change_changes_no_fingerprint():
+    recipe = JointRecipe(data="here")
+    same = replace(recipe, data="there", epochs=99, workers=3, controls="none", loggers=["mlflow"])
+    assert fingerprint_of(same, FREE_ON_RESUME) == fingerprint_of(recipe, FREE_ON_RESUME)
+    for change in ({"seed": 1}, {"size": "s"}, {"balance": "gradnorm"}, {"shift": 0.1}):
+        assert fingerprint_of(replace(recipe, **change), FREE_ON_RESUME) != fingerprint_of(recipe, FREE_ON_RESUME)
+
+
+def test_a_resumed_run_keeps_its_recipe_and_its_data(folder):
+    recipe = JointRecipe(data="here")
+    refuse_changes(folder, recipe, {"digest": "a"}, free=FREE_ON_RESUME, digest_of=digest_of)
+    stored(folder, recipe)
+    refuse_changes(folder, replace(recipe, epochs=99), {"digest": "a"}, free=FREE_ON_RESUME, digest_of=digest_of)
+    with pytest.raises(CheckpointError, match="the recipe changed") as caught:
+        refuse_changes(folder, replace(recipe, imgsz=64), {"digest": "a"}, free=FREE_ON_RESUME, digest_of=digest_of)
+    assert "imgsz = 160" in str(caught.value) and "imgsz = 64" in str(caught.value)
+    with pytest.raises(RecordError, match="data set changed"):
+        refuse_changes(folder, recipe, {"digest": "b"}, free=FREE_ON_RESUME, digest_of=digest_of)
+    with pytest.raises(RecordError, match="data set changed"):
+        demand_same_data(folder, {"digest": "b"}, digest_of)
+
+
+def test_controls_say_which_probes_run():
+    assert probes_of("none") == () and probes_of("quick") == probes_of("full") == tuple(catalog.PROBES)
+
+
+def test_a_score_alone_is_an_entry():
+    assert valued({"map": 0.5, "f1": None}) == {"map": {"value": 0.5}, "f1": {"value": None}}
+
+
+def test_the_environment_names_packages_and_no_person():
+    found = environment()
+    assert found["packages"]["torch"] and not {"user", "host", "hostname"} & set(found)
