@@ -93,6 +93,8 @@ def in_a_process(path: Path, out: Path) -> subprocess.Popen[str]:
         "except VeritrainError as error:\n"
         "    print(error, file=sys.stderr)\n"
         "    sys.exit(error.exit_code)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(99)\n"
     )
     words = [sys.executable, "-c", code, str(Path(__file__).parent.parent), str(path), str(out)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

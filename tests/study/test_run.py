@@ -268,6 +268,21 @@ def test_a_signal_lets_the_trainings_save_and_end(tmp_path, number, code):
     assert sorted(map(tuple, starts(out).values())) == [("new",), ("new",), ("new", "resumed"), ("new", "resumed")]
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at /proc")
+def test_a_second_ctrl_c_kills_what_does_not_end(tmp_path):
+    path, out = written(tmp_path, **SHORT), tmp_path / "out"
+    with faults(seconds=60, stubborn=True):
+        child = in_a_process(path, out)
+        until(lambda: len(starts(out)) == 2)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert child.poll() is None, "it waits for its trainings"
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=30)
+    assert child.returncode == 99 and not running(out)
+    assert {cell["status"] for cell in Ledger(out).cells.values()} == {"interrupted"}
+
+
 def test_workers_fill_the_processors_unless_told(tmp_path):
     study, processors = loaded(tmp_path), os.cpu_count() or 1
     assert Workers.of(study) == Workers(threads=1, processes=processors)
