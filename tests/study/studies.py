@@ -76,7 +76,8 @@ def made(study: Study, out: Path, *, processes: int = 2, only: tuple[str, ...] =
 
 def starts(out: Path) -> dict[str, list[str]]:
     """Cell to how it was started, each time."""
-    return {path.parent.name: path.read_text().split() for path in sorted((out / "cells").glob("*/starts"))}
+    found = {path.parent.name: path.read_text().split() for path in sorted((out / "cells").glob("*/starts"))}
+    return {name: how for name, how in found.items() if how}
 
 
 def in_a_process(path: Path, out: Path) -> subprocess.Popen[str]:
