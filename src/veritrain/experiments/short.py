@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from veritrain.data.loader import EpochLoader
+from veritrain.losses.options import STATIC, BalanceOptions
 from veritrain.tasks.task import Dataset, Task
 from veritrain.training.engine import start_engine
 from veritrain.training.optimise import freeze, learning_rate_at
@@ -15,7 +16,9 @@ from veritrain.training.options import LoopOptions
 from veritrain.training.step import Stepper
 
 
-def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int) -> nn.Module:
+def short_training(
+    task: Task, train: Dataset, options: LoopOptions, steps: int, *, balance: BalanceOptions = STATIC
+) -> nn.Module:
     """A fresh network after ``steps`` optimiser steps, its last weights; the schedule's horizon is these steps.
 
     Device, precision (with its loss scaling) and memory layout are those of the run. Left out, alike for the true and
@@ -23,7 +26,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
     learned), compilation (each of the retrainings would be compiled anew) and accumulation.
 
     Raises:
-        NotFinite: a loss or gradient of a step is not finite.
+        NotFinite: a loss or gradient of a step is not finite. Unconnected: a task's loss does not reach the network.
     """
     torch.manual_seed(options.seed)
     model = task.model()
@@ -35,7 +38,7 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
         compile="none",
         ema_decay=0.0,
     )
-    stepper = Stepper(start_engine(options), task, model, options)
+    stepper = Stepper(start_engine(options), task, model, options, balance=balance)
     step, epoch = 0, 0
     while step < steps:
         epoch += 1
@@ -46,6 +49,8 @@ def short_training(task: Task, train: Dataset, options: LoopOptions, steps: int)
             step += 1
             if step == steps:
                 break
+        else:
+            stepper.balance.end_epoch()
     loader.close()
     stepper.close()
     return model.cpu()
