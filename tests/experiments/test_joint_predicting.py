@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tiny_echo import tiny_recipe
+from veritrain import cli
 from veritrain.data.detection_frames import DetectionFrames
 from veritrain.errors import DataError, UsageError
 from veritrain.experiments import joint
@@ -121,3 +124,30 @@ def test_loose_images_are_a_source_without_labels(small_echo, tmp_path):
         LooseImages(tmp_path / "data.yaml", 64)
     Image.new("RGB", (10, 10)).save(tmp_path / "one.png")
     assert len(LooseImages(tmp_path, 64).keys()) == 1
+
+
+def test_the_commands_know_the_task_of_a_run(folder, tmp_path, capsys):
+    shutil.copytree(folder.path, tmp_path / "copy")
+    run = RunFolder(tmp_path / "copy")
+    stored = json.loads(run.results.read_text(encoding="utf-8"))
+    assert cli.main(["evaluate", str(run.path), "--scores_only"]) == 0
+    found = json.loads(capsys.readouterr().out)["metrics"]
+    assert found["view_macro_f1"]["value"] == pytest.approx(stored["metrics"]["view_macro_f1"]["value"])
+    assert cli.main(["evaluate", str(run.path)]) == 0
+    assert "view_accuracy_given_valve" in capsys.readouterr().out
+    assert json.loads(run.results.read_text(encoding="utf-8"))["balance"] == stored["balance"], "kept"
+    assert cli.main(["predict", str(run.path), "--samples", "2"]) == 0
+    assert "not a medical device" in capsys.readouterr().out
+    assert cli.main(["predict", str(run.path), "--samples", "2", "--voxels"]) == 64
+    assert "--voxels changes nothing" in capsys.readouterr().err
+    assert cli.main(["report", str(run.path)]) == 0 and run.report.is_file()
+
+
+def test_help_of_the_joint_task_loads_no_torch():
+    code = (
+        "import sys\nfrom veritrain import cli\n"
+        "try:\n    cli.main(['train', 'joint', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stderr.strip().endswith("False") and "--balance_alpha" in done.stdout and "--view_head" in done.stdout
