@@ -75,7 +75,7 @@ def open_echo_data(recipe: JointRecipe) -> EchoData:
     source = open_echo(recipe.data, options, cache=Path(recipe.cache) if recipe.cache else None)
     classes, views = tuple(source.classes), tuple(source.views)
     _demand_labels(recipe, classes, views)
-    policy = "published" if recipe.split == "published" else "group"
+    policy: SplitPolicy = "published" if recipe.split == "published" else "group"
     split = split_detections(source, policy, classes=classes, views=views)
     by_id = {key.id: key for key in source.keys()}  # noqa: SIM118 - a method of the data set
     keys = {part: [by_id[name] for name in getattr(split.split, part)] for part in PARTS}

@@ -296,7 +296,7 @@ def _write_predictions(prepared: Prepared, predictions: Predictions, folder: Run
             numbers = ",".join(f"{score:.6f}" for score in scores)
             rows.append(f"{short_hash(key.id)},{short_hash(key.group)},{given},{numbers}")
         (folder.predictions / "test_views.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    np.savez_compressed(folder.predictions / "test.npz", **dict(predictions))
+    np.savez_compressed(folder.predictions / "test.npz", **dict(predictions))  # type: ignore[arg-type]
     if task.network.detects:
         rows = ["id,group,class,score,left,top,right,bottom"]
         owner = np.repeat(np.arange(len(keys)), predictions["box_counts"])
@@ -304,7 +304,7 @@ def _write_predictions(prepared: Prepared, predictions: Predictions, folder: Run
             owner, predictions["boxes"], predictions["box_scores"], predictions["box_classes"], strict=True
         ):
             place = ",".join(f"{side:.2f}" for side in box)
-            name = f"{short_hash(keys[at].id)},{short_hash(keys[at].group)}"
+            name = f"{short_hash(keys[int(at)].id)},{short_hash(keys[int(at)].group)}"
             rows.append(f"{name},{task.class_names[cls]},{score:.6f},{place}")
         (folder.predictions / "test_boxes.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 

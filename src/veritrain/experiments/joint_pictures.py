@@ -90,12 +90,13 @@ def _chosen(data: EchoData, task: JointTask, predictions: Predictions, each: int
     chosen: dict[str, list[int]] = {}
     if task.network.detects:
         missed, wrong = zip(*(_errors(predictions, row, task) for row in range(count)), strict=True)
-        chosen["worst misses"] = _one_a_group(np.argsort(-np.array(missed), kind="stable"), groups, each, missed)
-        chosen["worst false alarms"] = _one_a_group(np.argsort(-np.array(wrong), kind="stable"), groups, each, wrong)
+        for title, weight in (("worst misses", missed), ("worst false alarms", wrong)):
+            order = np.argsort(-np.array(weight), kind="stable").tolist()
+            chosen[title] = _one_a_group(order, groups, each, weight)
     if task.network.sees_view:
         labels, odds = predictions["view_labels"], predictions["view_probabilities"]
         off = (odds.argmax(axis=1) != labels) & (labels != UNKNOWN)
-        surest = np.argsort(-odds.max(axis=1), kind="stable")
+        surest = np.argsort(-odds.max(axis=1), kind="stable").tolist()
         chosen["wrong views"] = _one_a_group(surest, groups, each, off)
     chosen["random frames"] = np.random.default_rng(0).permutation(count)[:each].tolist()
     return chosen
