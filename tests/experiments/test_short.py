@@ -60,12 +60,19 @@ def test_it_takes_exactly_the_steps_it_was_given(steps):
     assert [index for _, index in read] == order[: 8 * steps], "in the order of the true run"
 
 
-def test_it_is_the_true_loop_step_by_step(tmp_path):
+YOLO = {
+    "optimiser": "sgd", "nesterov": True, "decayed": "weights", "schedule": "linear", "warmup_bias_rate": 0.1,
+    "warmup_momentum": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chosen", [{}, YOLO])
+def test_it_is_the_true_loop_step_by_step(tmp_path, chosen):
     """One epoch of the real loop, on the same schedule, ends in the same weights."""
     from veritrain.record import RecordWriter, RunFolder
 
     task, data = tiny_task(**NETWORK), tiny_set(augment="flip")
-    options = replace(OPTIONS, epochs=2, warmup_steps=1, clip_norm=0.3)
+    options = replace(OPTIONS, epochs=2, warmup_steps=1, clip_norm=0.3, **chosen)
     folder = RunFolder(tmp_path / "run")
     torch.manual_seed(options.seed)
     model = task.model()
@@ -81,7 +88,9 @@ def test_it_is_the_true_loop_step_by_step(tmp_path):
             folder=folder,
             progress=Silent(),
         )
-    assert weights_hash(short_training(task, data, options, 6)) == weights_hash(model)
+    averaged = replace(options, warmup_epochs=3.0, ema_decay=0.9, ema_ramp=5.0)
+    assert weights_hash(short_training(task, data, averaged, 6)) == weights_hash(model)
+    short_training(task, data, averaged, 1)
 
 
 def test_it_learns():

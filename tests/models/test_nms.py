@@ -11,10 +11,10 @@ from veritrain.models.nms import suppress
 
 
 def crowd(images: int = 2, boxes: int = 120, classes: int = 3, seed: int = 0) -> torch.Tensor:
-    """Decoded rows in a 100 x 100 image, so that many overlap."""
+    """Decoded rows in a 60 x 60 image, so that many overlap."""
     generator = torch.Generator().manual_seed(seed)
-    centre = torch.rand(images, boxes, 2, generator=generator) * 100
-    side = torch.rand(images, boxes, 2, generator=generator) * 40 + 5
+    centre = torch.rand(images, boxes, 2, generator=generator) * 60
+    side = torch.rand(images, boxes, 2, generator=generator) * 40 + 15
     return torch.cat((centre, side, torch.rand(images, boxes, 1 + classes, generator=generator)), 2)
 
 
