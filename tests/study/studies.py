@@ -76,7 +76,8 @@ def made(study: Study, out: Path, *, processes: int = 2, only: tuple[str, ...] =
 
 def starts(out: Path) -> dict[str, list[str]]:
     """Cell to how it was started, each time."""
-    return {path.parent.name: path.read_text().split() for path in sorted((out / "cells").glob("*/starts"))}
+    found = {path.parent.name: path.read_text().split() for path in sorted((out / "cells").glob("*/starts"))}
+    return {name: how for name, how in found.items() if how}
 
 
 def in_a_process(path: Path, out: Path) -> subprocess.Popen[str]:
@@ -93,6 +94,8 @@ def in_a_process(path: Path, out: Path) -> subprocess.Popen[str]:
         "except VeritrainError as error:\n"
         "    print(error, file=sys.stderr)\n"
         "    sys.exit(error.exit_code)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(99)\n"
     )
     words = [sys.executable, "-c", code, str(Path(__file__).parent.parent), str(path), str(out)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -159,6 +159,9 @@ def test_runs_of_different_data_are_not_compared(study, tmp_path, other):
         ledger.demand_one_data([cell_of(study), cell_of(study, "concat")])
     assert caught.value.exit_code == 65 and "concat--seed0" in caught.value.found
     ledger.demand_one_data([cell_of(study)])
+    if other is None:
+        with pytest.raises(DataError, match="no digest"):
+            ledger.demand_one_data([cell_of(study, "concat")])
 
 
 CARD = {"split_sha256": "s", "splits": {"train": {"groups": ["a"], "contents": ["1"], "positives": 3}}}

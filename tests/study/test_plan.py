@@ -103,6 +103,12 @@ def test_metrics_in_words():
     assert (told("a"), told(["a"]), told(["a", "b", "c"])) == ("a", "a", "mean of a, b and c")
 
 
+def test_the_copy_in_the_folder_is_the_same_study(tmp_path):
+    study = loaded(tmp_path, TUNED, data={"world": "driving", "scenarios": 12}, descriptive=[TWO_ARMS["primary"]])
+    config.dump(study.file, tmp_path / "copy.yaml")
+    assert load_study(tmp_path / "copy.yaml") == study
+
+
 # --- refused ------------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from veritrain.study.summary import summarise
 SHORT = {"seeds": 2}
 
 
-def until(condition, seconds: float = 30.0):
+def until(condition, seconds: float = 120.0):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen in time"
@@ -234,11 +234,20 @@ def running(out: Path) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at /proc")
-def test_a_killed_study_leaves_no_training_behind_and_goes_on_to_the_same_table(tmp_path):
-    path, out = written(tmp_path, **SHORT), tmp_path / "out"
+@pytest.fixture
+def out(tmp_path):
+    """A study's folder, in which no training outlives the test, whatever goes wrong."""
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("looks at /proc")
+    yield tmp_path / "out"
+    for process in running(tmp_path / "out"):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_a_killed_study_leaves_no_training_behind_and_goes_on_to_the_same_table(tmp_path, out):
+    path = written(tmp_path, **SHORT)
     _, expected = made(loaded(tmp_path, **SHORT), tmp_path / "whole")
-    with faults(seconds=60):
+    with faults(seconds=600):
         child = in_a_process(path, out)
         until(lambda: len(starts(out)) == 2)
         os.kill(child.pid, signal.SIGKILL)
@@ -251,21 +260,34 @@ def test_a_killed_study_leaves_no_training_behind_and_goes_on_to_the_same_table(
     assert sorted(map(tuple, starts(out).values())) == [("new",), ("new",), ("new", "resumed"), ("new", "resumed")]
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_lets_the_trainings_save_and_end(tmp_path, number, code):
-    path, out = written(tmp_path, **SHORT), tmp_path / "out"
-    with faults(seconds=60):
+def test_a_signal_lets_the_trainings_save_and_end(tmp_path, out, number, code):
+    path = written(tmp_path, **SHORT)
+    with faults(seconds=600):
         child = in_a_process(path, out)
         until(lambda: len(starts(out)) == 2)
         child.send_signal(number)
-        _, error = child.communicate(timeout=30)
+        _, error = child.communicate(timeout=120)
     assert child.returncode == code and "the same command goes on" in error and not running(out)
     states = {cell["status"] for cell in Ledger(out).cells.values()}
     assert states == {"interrupted"} and all(cell["seconds"] > 0 for cell in Ledger(out).cells.values())
     _, summary = made(loaded(tmp_path, **SHORT), out)
     assert summary["claims"][0]["n"] == 2
     assert sorted(map(tuple, starts(out).values())) == [("new",), ("new",), ("new", "resumed"), ("new", "resumed")]
+
+
+def test_a_second_ctrl_c_kills_what_does_not_end(tmp_path, out):
+    path = written(tmp_path, **SHORT)
+    with faults(seconds=600, stubborn=True):
+        child = in_a_process(path, out)
+        until(lambda: len(starts(out)) == 2)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert child.poll() is None, "it waits for its trainings"
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=120)
+    assert child.returncode == 99 and not running(out)
+    assert {cell["status"] for cell in Ledger(out).cells.values()} == {"interrupted"}
 
 
 def test_workers_fill_the_processors_unless_told(tmp_path):

@@ -307,19 +307,27 @@ class Runner:
         self.say(f"made data: {data.name}")
 
     def _end_all(self, *, at_once: bool) -> None:
-        """Ask what still runs to save and end, and wait for it."""
-        for one in self._running:
-            one.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
-        for one in self._running:
-            try:
-                one.process.wait(timeout=PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait()
+        """Ask what still runs to save and end, and wait for it; a second Ctrl-C kills it."""
         ended, self._running = self._running, []
         for one in ended:
-            if one.cell is not None:
-                self._settle(one, asked=True)
+            one.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        try:
+            _wait(ended)
+        finally:
+            for one in ended:
+                if one.process.poll() is None:
+                    one.process.kill()
+                    one.process.wait()
+                if one.cell is not None:
+                    self._settle(one, asked=True)
+
+
+def _wait(processes: Sequence[_Running]) -> None:
+    """Until all have ended, or patience has."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    for one in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            one.process.wait(timeout=max(0.0, end - time.monotonic()))
 
 
 def wanted_cells(study: Study, ledger: Ledger) -> list[Cell]:
