@@ -14,6 +14,7 @@ may dominate by its scale.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -39,12 +40,14 @@ SIGMAS = {2: (1.0, 100.0), 10: tuple(np.geomspace(1.0, 100.0, 10).round(2).tolis
 EPOCH = 250
 """Steps that DWA takes for an epoch: the data have none."""
 
-LAST = 250
-"""Steps at the end over which norms are averaged."""
+LAST, EVERY = 500, 10
+"""Norms are means over these steps at the end, taken this often."""
+
+STEPS = 2_500
 
 ALPHA, WEIGHT_RATE = 0.12, 2e-3
 METHODS: dict[str, BalanceOptions] = {
-    "equal weights": BalanceOptions(weights={"f0": 1.0}, initial_steps=9),
+    "equal weights": BalanceOptions(),
     "GradNorm": BalanceOptions(balance="gradnorm", alpha=ALPHA, weight_rate=WEIGHT_RATE),
     "uncertainty": BalanceOptions(balance="uncertainty"),
     "DWA": BalanceOptions(balance="dwa"),
@@ -77,7 +80,7 @@ class ToyNet(nn.Module):
     def __init__(self, tasks: int) -> None:
         super().__init__()
         widths = [INPUTS, *[WIDTH] * 4]
-        layers = [nn.Linear(below, above) for below, above in zip(widths[:-1], widths[1:], strict=True)]
+        layers = [nn.Linear(below, above) for below, above in itertools.pairwise(widths)]
         self.trunk = nn.Sequential(*[part for layer in layers for part in (layer, nn.ReLU())])
         self.last = layers[-1]
         self.heads = nn.ModuleList(nn.Linear(WIDTH, OUTPUTS) for _ in range(tasks))
@@ -113,13 +116,12 @@ def test_losses(task: ToyTask, model: nn.Module, batch: Mapping[str, Any]) -> li
 
 def run(tasks: int, seed: int, method: str, steps: int) -> dict[str, Any]:
     """One training."""
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     functions, task = Functions(tasks, seed), ToyTask(tasks)
     seed_everything(seed)
     model = task.model()
-    options = LoopOptions(optimiser="adam", weight_decay=0.0, accelerator="cpu", grad_every_steps=10**9, seed=seed)
-    balance = METHODS[method] if method != "equal weights" else BalanceOptions()
-    stepper = Stepper(start_engine(options), task, model, options, balance=balance)  # type: ignore[arg-type]
+    options = LoopOptions(optimiser="adam", weight_decay=0.0, accelerator="cpu", grad_every_steps=EVERY, seed=seed)
+    stepper = Stepper(start_engine(options), task, model, options, balance=METHODS[method])  # type: ignore[arg-type]
     test = functions.batch(TEST, seed, 1)
     first, norms = test_losses(task, model, test), []
     for step in range(steps):
@@ -127,12 +129,12 @@ def run(tasks: int, seed: int, method: str, steps: int) -> dict[str, Any]:
         numbers = stepper.make([batch], step=step, batch=step % EPOCH, rate=options.learning_rate)
         if (step + 1) % EPOCH == 0:
             stepper.balance.end_epoch()
-        if numbers.task_norms and step >= steps - LAST:
+        if numbers.balance and step >= steps - LAST:
             used = stepper.balance.used()
             norms.append([used[name] * norm for name, norm in numbers.task_norms.items()])
     shares = [now / then for now, then in zip(test_losses(task, model, test), first, strict=True)]
     weights = list(stepper.balance.balancer.weights().values())
-    mean = np.mean(norms, axis=0).tolist() if norms else None
+    mean = np.mean(norms, axis=0).tolist()
     return {
         "tasks": tasks,
         "seed": seed,
@@ -141,6 +143,74 @@ def run(tasks: int, seed: int, method: str, steps: int) -> dict[str, Any]:
         "shares": shares,
         "weights": weights,
         "norms": mean,
-        "spread": max(mean) / min(mean) if mean else None,
+        "spread": max(mean) / min(mean),
         "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu,
     }
+
+
+def table(rows: list[dict[str, Any]], tasks: int) -> str:
+    """Mean and range over seeds of one number of tasks."""
+    lines = [
+        "| method | sum of L(t) / L(0) | smallest sigma | largest sigma | its weight | largest : smallest norm |",
+        "|---|---|---|---|---|---|",
+    ]
+    for method in METHODS:
+        own = [row for row in rows if row["tasks"] == tasks and row["method"] == method]
+        if not own:
+            continue
+        cells = [
+            spread_of([row["metric"] for row in own]),
+            spread_of([row["shares"][0] for row in own]),
+            spread_of([row["shares"][-1] for row in own]),
+            spread_of([row["weights"][-1] for row in own], ".2g"),
+            spread_of([row["spread"] for row in own], ".3g"),
+        ]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def spread_of(values: list[float], form: str = ".3f") -> str:
+    """Mean (least to largest)."""
+    low, high = min(values), max(values)
+    return f"{statistics.mean(values):{form}} ({low:{form}} to {high:{form}})"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, nargs="*", default=sorted(SIGMAS), choices=sorted(SIGMAS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "gradnorm_toy.json")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for tasks, seed, method in itertools.product(given.tasks, range(given.seeds), METHODS):
+        rows.append(run(tasks, seed, method, given.steps))
+        write(rows, given.out, given.steps)
+        row = rows[-1]
+        print(
+            f"{tasks:>2} tasks  seed {seed}  {method:<14} {row['metric']:.3f}  norms {row['spread']:.3g}  "
+            f"{row['seconds']:.1f} s",
+            flush=True,
+        )
+    for tasks in given.tasks:
+        print(f"\n{tasks} tasks\n\n{table(rows, tasks)}")
+    return 0
+
+
+def write(rows: list[dict[str, Any]], path: Path, steps: int) -> None:
+    content = {
+        "what": "the toy problem of the GradNorm paper; made data",
+        "reading": "N(0, 10) and N(0, 3.5) by variance; x from N(0, 1 / 250)",
+        "sigmas": {str(count): values for count, values in SIGMAS.items()},
+        "steps": steps,
+        "batch": BATCH,
+        "methods": {name: vars(options) for name, options in METHODS.items()},
+        "rows": rows,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -111,11 +111,6 @@ class Ungrouped(PairTask):
 
     term_groups = None  # type: ignore[assignment]
 
-    def __getattribute__(self, name: str) -> Any:
-        if name == "term_groups":
-            raise AttributeError(name)
-        return super().__getattribute__(name)
-
 
 def validate(model: nn.Module, epoch: int) -> dict[str, float | None]:
     batch = PairSet().batch(range(16))

@@ -26,7 +26,7 @@ def short_training(
     what was learned), compilation (each of the retrainings would be compiled anew) and accumulation.
 
     Raises:
-        NotFinite: a loss or gradient of a step is not finite.
+        NotFinite: a loss or gradient of a step is not finite. Unconnected: a task's loss does not reach the network.
     """
     torch.manual_seed(options.seed)
     model = task.model()
@@ -54,6 +54,8 @@ def short_training(
             step += 1
             if step == steps:
                 break
+        else:
+            stepper.balance.end_epoch()
     loader.close()
     stepper.close()
     return model.cpu()

@@ -58,6 +58,9 @@ class Task(Protocol):
         name: the word after ``veritrain train``.
         claims: the headline first.
         term_weights: loss term to its weight in the total.
+
+    Where several tasks share the network, a task object also has ``term_groups``, task to its terms: their gradients
+    are then watched and may be balanced (see ``training.balancing``).
     """
 
     @property

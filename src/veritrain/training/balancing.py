@@ -42,7 +42,7 @@ class Unconnected(Exception):
     """
 
     def __init__(self, tasks: Sequence[str], fields: Mapping[str, Any], numbers: StepNumbers) -> None:
-        super().__init__(f"unconnected: {', '.join(tasks)}")
+        super().__init__(f"the loss of {' and '.join(tasks)} does not reach the network's shared parameters")
         self.tasks, self.fields, self.numbers = tuple(tasks), fields, numbers
 
 
@@ -77,7 +77,7 @@ class TaskBalance:
         self._gains: Mapping[str, float] = task.term_weights
         self.groups = groups_of(task)
         self.balancer: Balancer = catalog.resolve("balancers", balance.balance)(tuple(self.groups), balance)
-        self.watched = hasattr(task, "term_groups") or balance != STATIC
+        self.watched = getattr(task, "term_groups", None) is not None or balance != STATIC
         self._options, self._world, self._differentiate = options, world, differentiate
         self._shared = shared_of(model) if self.watched else []
         self._check(model)
@@ -140,8 +140,8 @@ class TaskBalance:
         repeats = len(self.groups) > 1 and bool(self._shared)
         due = step == 0 or (step + 1) % self._options.grad_every_steps == 0
         self._step = step
-        live = any(one.requires_grad for one in self._gradients.parameters)
-        self._recorded = self._measures and live and (bool(self._unchecked) or (due and (repeats or step == 0)))
+        asked = self._measures and (bool(self._unchecked) or (due and (repeats or step == 0)))
+        self._recorded = asked and any(one.requires_grad for one in self._gradients.parameters)
         needed = self.balancer.needs_norms or self.balancer.combines_rows
         self._looking = self._recorded or (self.watched and needed)
         self._gradients.clear()
@@ -278,8 +278,10 @@ class TaskBalance:
             self._steering = {
                 task: _root(square) / factors[task] for task, square in zip(self.groups, at_outputs, strict=True)
             }
-        fields = self._fields(gramian, numbers) if self._recorded else None
-        return replace(numbers, task_norms=self._norms, balance=fields)
+        numbers = replace(numbers, task_norms=self._norms)
+        if not self._recorded or numbers.broken():
+            return numbers
+        return replace(numbers, balance=self._fields(gramian, numbers))
 
     def _fields(self, gramian: Sequence[Sequence[float]], numbers: StepNumbers) -> dict[str, Any]:
         """What the record is told."""
