@@ -24,6 +24,7 @@ class BothLabelsPresent:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         splits = (record.data or {}).get("splits", {})
         counts = {name: _counts(part) for name, part in splits.items()}
+        value = {name: list(found.values()) for name, found in counts.items()}
         cite = (Citation(file=str(record.path / "data.json")),)
         lacking = {name: [label for label, n in found.items() if not n] for name, found in counts.items()}
         lacking = {name: labels for name, labels in lacking.items() if labels}
@@ -32,13 +33,13 @@ class BothLabelsPresent:
         if lacking or not counts:
             return failed(
                 f"The split {', '.join(lacking) or '(none)'} lacks a class ({order}: {told})",
-                value=counts,
+                value=value,
                 bound="at least 1 of each",
                 evidence=cite,
                 to_settle="use more groups, or stratify the split by group",
             )
         every = "Both classes are" if order == "positives/negatives" else "Every class is"
-        return passed(f"{every} in every split ({order}: {told})", value=counts, evidence=cite)
+        return passed(f"{every} in every split ({order}: {told})", value=value, evidence=cite)
 
 
 def _counts(part: Mapping[str, Any]) -> dict[str, int]:

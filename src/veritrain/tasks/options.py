@@ -231,7 +231,7 @@ class JointRecipe:
         size: n, s, m, l or x of YOLOv5.
         imgsz: pixels of the longer side of an image.
         view_head: what the view is read from: p3 (report 004's), p5, or pooled (all three levels).
-        anchors: auto (fitted to the training boxes where those of COCO do not reach 98 % of them) or coco.
+        anchors: auto (fitted to the training boxes where those of COCO miss one in 50 or more) or coco.
         balance: static, gradnorm, uncertainty, dwa, famo, upgrad, pcgrad, cagrad, mgda, nash_mtl, imtl_g, aligned_mtl,
             or report004 (its rule and its classifier that was noise, spoilt on purpose).
         balance_alpha: of gradnorm and report004: how strongly a task that lags behind is pulled.
@@ -258,7 +258,7 @@ class JointRecipe:
         channels_last: lay images and features out with the channels last; equal within rounding.
         compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
         ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
-        ema_ramp: updates in which the average's decay grows to 63 % of ema_decay; 0 is off.
+        ema_ramp: updates in which the average's decay grows to 0.63 of ema_decay; 0 is off.
         workers: processes that prepare batches; 0 is this one.
         prefetch: batches that each of them prepares ahead.
         hold: memory keeps letterboxed images, disk reads them from the cache at every use; auto takes memory where
