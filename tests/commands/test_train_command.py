@@ -235,4 +235,5 @@ def test_a_logger_that_was_dropped_is_told_at_the_end(own_run):
 
 def test_the_tasks_are_named_in_the_help(capsys):
     assert cli.main(["train"]) == 0
-    assert all(name in capsys.readouterr().out for name in catalog.TASKS)
+    told = capsys.readouterr().out
+    assert all(name in told for name in catalog.TASKS)

@@ -18,7 +18,7 @@ from veritrain.data.detection_frames import DetectionFrames, letterbox_shape
 from veritrain.data.detection_sample import DetectionKey
 from veritrain.data.detection_splits import DetectionSplit, split_detections
 from veritrain.data.held import choose_hold
-from veritrain.data.options import EchoOptions, Hold, ImageChanges
+from veritrain.data.options import EchoOptions, Hold, ImageChanges, SplitPolicy
 from veritrain.data.sample import UNKNOWN
 from veritrain.data.splits import PARTS
 from veritrain.errors import DataError
