@@ -1,7 +1,7 @@
 """Stands for ``python -m veritrain`` in tests of the runner: writes run folders as a training does, in milliseconds.
 
 A score is a function of fusion, learning rate and seed. ``FAKE`` in the environment is JSON: part of a cell's name to
-what goes wrong with it (``exit``, ``say``, ``data``, ``recipe``, ``silent``), ``seconds`` that every
+what goes wrong with it (``exit``, ``say``, ``data``, ``recipe``, ``silent``), ``world_seconds``, ``seconds`` that every
 training takes after its first checkpoint, and ``stubborn`` ones that do not end when asked.
 """
 
@@ -26,6 +26,7 @@ def main() -> int:
     if sys.argv[1] == "data":
         made = Path(sys.argv[4])
         made.mkdir()
+        time.sleep(float(faults.get("world_seconds", 0)))
         (made / "veritrain_world.json").write_text(json.dumps(given))
         return 0
     folder = Path(given.pop("run"))

@@ -276,6 +276,19 @@ def test_a_signal_lets_the_trainings_save_and_end(tmp_path, out, number, code):
     assert sorted(map(tuple, starts(out).values())) == [("new",), ("new",), ("new", "resumed"), ("new", "resumed")]
 
 
+def test_a_signal_while_the_world_is_made_ends_that_too(tmp_path, out):
+    path = written(tmp_path, **WORLD)
+    data = loaded(tmp_path, **WORLD).data_in(out)
+    with faults(world_seconds=600):
+        child = in_a_process(path, out)
+        until(data.with_name(data.name + ".part").exists)
+        child.send_signal(signal.SIGTERM)
+        _, error = child.communicate(timeout=120)
+    assert child.returncode == 143 and "Traceback" not in error and starts(out) == {}
+    until(lambda: not running(out))
+    assert made(loaded(tmp_path, **WORLD), out)[1]["claims"][0]["n"] == 1
+
+
 def test_a_second_ctrl_c_kills_what_does_not_end(tmp_path, out):
     path = written(tmp_path, **SHORT)
     with faults(seconds=600, stubborn=True):

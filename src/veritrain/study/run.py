@@ -82,6 +82,17 @@ class _Running:
     cell: Cell | None = None
     started: float = field(default_factory=time.monotonic)
 
+    def end(self, number: int) -> None:
+        """Send it a signal. A training saves and ends its own workers; the makers of a world, and whatever is killed,
+        go as a group."""
+        if self.process.poll() is not None:
+            return
+        if self.cell is None or number == signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+
     def last_words(self) -> str:
         """The last lines that this process wrote."""
         with self.log.open("rb") as file:
@@ -153,7 +164,8 @@ class Runner:
             try:
                 if self._open():
                     self._make_world(signals)
-                    self._make_cells(signals)
+                    if signals.received is None:
+                        self._make_cells(signals)
             finally:
                 self._end_all(at_once=isinstance(sys.exception(), KeyboardInterrupt))
                 self.ledger.save(self.study)
@@ -310,14 +322,13 @@ class Runner:
         """Ask what still runs to save and end, and wait for it; a second Ctrl-C kills it."""
         ended, self._running = self._running, []
         for one in ended:
-            one.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+            one.end(signal.SIGKILL if at_once else signal.SIGTERM)
         try:
             _wait(ended)
         finally:
             for one in ended:
-                if one.process.poll() is None:
-                    one.process.kill()
-                    one.process.wait()
+                one.end(signal.SIGKILL)
+                one.process.wait()
                 if one.cell is not None:
                     self._settle(one, asked=True)
 
