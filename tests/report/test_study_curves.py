@@ -44,30 +44,33 @@ def test_runs_of_different_length_and_holes():
     assert band.mean.tolist() == [2.0, 1.0, 2.0, 1.0]
 
 
-def test_ratios_and_weights_only_where_a_weight_moves():
-    still = record_of([term(step, 4.0 / (1 + step)) for step in range(20)])
+def balance(step, **fields):
+    return {"event": "balance", "step": step, **fields}
+
+
+def test_weights_only_where_one_moves():
+    still = record_of([term(step, 1.0) for step in range(20)])
     assert {kind for kind, _ in bands_of({"a": [still]})} == {"loss"}
-    moving = record_of([term(step, 4.0 / (1 + step), weight=1 + step / 100) for step in range(20)])
-    bands = bands_of({"a": [still], "b": [moving]})
-    assert [kind for kind, _ in bands] == ["loss", "loss / its start", "weight"]
-    start = np.mean([4.0 / (1 + step) for step in range(10)])
-    assert bands["loss / its start", "view"]["a"].mean[0] == pytest.approx(4.0 / start)
+    moving = record_of([term(step, 1.0, weight=1 + step / 100) for step in range(20)])
+    other = record_of([term(step, 1.0, "box") for step in range(20)])
+    bands = bands_of({"a": [still], "b": [moving], "c": [other]})
+    assert list(bands) == [("loss", "view"), ("loss", "box"), ("weight", "view")]
     weights = bands["weight", "view"]
     assert weights["b"].mean[-1] == pytest.approx(1.19) and weights["a"].high.max() == 1.0
 
 
-def test_gradients_by_their_names():
-    events = [
-        grad(1, 2.0),
-        grad(1, 0.5, "norm/view"),
-        grad(1, -0.3, "cosine/detection/view"),
-        term(1, 0.7, split="val"),
-    ]
-    assert list(bands_of({"a": [record_of(events)]})) == [
-        ("gradient norm", "total_norm"),
-        ("gradient norm", "norm/view"),
-        ("conflict", "cosine/detection/view"),
-    ]
+def test_what_a_balancer_recorded():
+    fields = {"weights": {"det": 1.2, "view": 0.8}, "loss_ratios": {"det": 1.1, "view": None},
+              "grad_norms": {"det": 3.0, "view": 2.0}, "cosines": {"det|view": -0.25}, "unconnected": []}  # fmt: skip
+    moved = {**fields, "weights": {"det": 1.5, "view": 0.5}}
+    events = [grad(1, 7.0), term(1, 0.7), balance(1, **fields), balance(2, **moved), term(1, 0.7, split="val")]
+    bands = bands_of({"a": [record_of(events)]})
+    assert list(bands) == [
+        ("loss", "view"), ("loss ratio", "det"), ("weight", "det"), ("weight", "view"), ("gradient norm", "total_norm"),
+        ("gradient norm", "det"), ("gradient norm", "view"), ("conflict", "det|view"),
+    ]  # fmt: skip
+    assert bands["weight", "view"]["a"].mean.tolist() == [0.8, 0.5], "the tasks' weights, not those of the terms"
+    assert bands["conflict", "det|view"]["a"].mean.tolist() == [-0.25, -0.25]
 
 
 @pytest.mark.parametrize("events", [[], [{"event": "start"}], [term(1, None)], [{"event": "grad"}]])

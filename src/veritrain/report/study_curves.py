@@ -18,12 +18,10 @@ COLOURS = ("#0072b2", "#c85000", "#00805d", "#b0558a", "#8a6a00", "#5b6470", "#1
 DASHES: tuple[Any, ...] = ("-", (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (4, 2)), (0, (1, 2)))
 BINS = 60
 COLUMNS = 4
-START = 10
-"""Recorded values whose mean a loss is divided by, for its ratio."""
 LOG_FROM = 50.0
-KINDS = ("loss", "loss / its start", "weight", "gradient norm", "conflict")
-CONFLICT = ("cosine", "conflict")
-"""How the name of a ``grad`` event begins that is an angle between gradients; every other one is a norm."""
+KINDS = ("loss", "loss ratio", "weight", "gradient norm", "conflict")
+BALANCE = {"loss_ratios": "loss ratio", "weights": "weight", "grad_norms": "gradient norm", "cosines": "conflict"}
+"""Field of a ``balance`` event to the kind of panel that shows it."""
 
 Floats = NDArray[np.float64]
 Panel = tuple[str, str]
@@ -44,8 +42,8 @@ class Band:
 def draw_study_curves(runs: Mapping[str, Sequence[Path]], out: Path, *, note: str = "") -> list[Path]:
     """Write ``curves.png`` and ``curves.pdf`` into ``out``; nothing, and an empty list, where no run recorded a curve.
 
-    Unweighted loss terms and gradient norms as recorded. Where an arm's weights move, also the weights, and each loss
-    divided by the mean of its first 10 recorded values.
+    Unweighted loss terms, gradient norms, and what balancers record of tasks: loss ratios (above 1 for a task that lags
+    behind), weights (only where some move), norms at the shared parameters, cosines between the tasks' gradients.
 
     Args:
         runs: arm to the run folders of its seeds.
@@ -67,43 +65,42 @@ def draw_study_curves(runs: Mapping[str, Sequence[Path]], out: Path, *, note: st
 
 
 def bands_of(records: Mapping[str, Sequence[RunRecord]]) -> dict[Panel, dict[str, Band]]:
-    """Panel to arm to band, panels in the order of KINDS; weights and ratios only where some weight moves."""
+    """Panel to arm to band, panels in the order of KINDS; a weight only where it moves in some run."""
     found: dict[Panel, dict[str, list[tuple[Floats, Floats]]]] = {}
     for arm, several in records.items():
         for record in several:
             for panel, points in _series(record):
                 found.setdefault(panel, {}).setdefault(arm, []).append(points)
-    moving = any(
-        np.ptp(values[np.isfinite(values)]) > 0
-        for (kind, _), arms in found.items() if kind == "weight"
-        for lines in arms.values() for _, values in lines if np.isfinite(values).any()
-    )  # fmt: skip
-    if not moving:
-        found = {panel: arms for panel, arms in found.items() if panel[0] not in ("weight", "loss / its start")}
+    found = {panel: arms for panel, arms in found.items() if panel[0] != "weight" or _moves(arms)}
     panels = sorted(found, key=lambda panel: KINDS.index(panel[0]))
     return {panel: {arm: _band(lines) for arm, lines in found[panel].items()} for panel in panels}
 
 
+def _moves(arms: Mapping[str, Sequence[tuple[Floats, Floats]]]) -> bool:
+    known = [values[np.isfinite(values)] for lines in arms.values() for _, values in lines]
+    return any(np.ptp(values) > 0 for values in known if len(values))
+
+
 def _series(record: RunRecord) -> Iterator[tuple[Panel, tuple[Floats, Floats]]]:
     """Every curve of a run as (steps, values)."""
+    balanced = record.of("balance")
     raw: dict[Panel, list[tuple[float, float]]] = {}
     for event in record.of("term"):
         if event["step"] is not None and event.get("split") == "train":
             raw.setdefault(("loss", event["name"]), []).append((event["step"], _float(event.get("value"))))
-            raw.setdefault(("weight", event["name"]), []).append((event["step"], _float(event.get("weight"))))
+            if not balanced:  # else the weights of terms repeat those of their tasks
+                raw.setdefault(("weight", event["name"]), []).append((event["step"], _float(event.get("weight"))))
     for event in record.of("grad"):
         if event["step"] is not None and "name" in event:
-            kind = "conflict" if str(event["name"]).startswith(CONFLICT) else "gradient norm"
-            raw.setdefault((kind, event["name"]), []).append((event["step"], _float(event.get("value"))))
+            raw.setdefault(("gradient norm", event["name"]), []).append((event["step"], _float(event.get("value"))))
+    for event in balanced:
+        for field, kind in BALANCE.items():
+            for name, value in (event.get(field) or {}).items():
+                raw.setdefault((kind, name), []).append((event["step"], _float(value)))
     for panel, points in raw.items():
         steps, values = np.array(points, dtype=np.float64).T
-        if not np.isfinite(values).any():
-            continue
-        yield panel, (steps, values)
-        if panel[0] == "loss":
-            start = float(np.mean(values[np.isfinite(values)][:START]))
-            if start > 0:
-                yield ("loss / its start", panel[1]), (steps, values / start)
+        if np.isfinite(values).any():
+            yield panel, (steps, values)
 
 
 def _float(value: float | None) -> float:
@@ -179,7 +176,7 @@ def _panel(axes: Any, panel: Panel, bands: Mapping[str, Band], arms: Sequence[st
             axes.fill_between(band.x, band.low, band.high, color=colour, alpha=shade, linewidth=0)
         drawn[arm] = axes.plot(band.x, band.mean, color=colour, linestyle=dash, linewidth=1.6)[0]
     kind, name = panel
-    axes.set_title(f"{kind}: {name.replace('_', ' ')}", fontsize=10, loc="left")
+    axes.set_title(f"{kind}: {name.replace('_', ' ').replace('|', ' and ')}", fontsize=10, loc="left")
     low = min(float(band.low.min()) for band in bands.values())
     high = max(float(band.high.max()) for band in bands.values())
     if kind == "conflict":
