@@ -29,6 +29,7 @@ def grad(step, value, name="total_norm"):
 def test_mean_and_reach_over_seeds_by_hand():
     runs = [record_of([term(step, value) for step, value in enumerate(values)]) for values in ([1, 2, 3], [3, 4, 8])]
     band = bands_of({"a": runs})["loss", "view"]["a"]
+    assert band.x.tolist() == [0.0, 1.0, 2.0], "where the values were recorded"
     assert band.seeds == 2 and band.mean.tolist() == [2.0, 3.0, 5.5]
     assert band.low.tolist() == [1.0, 2.0, 3.0] and band.high.tolist() == [3.0, 4.0, 8.0]
 

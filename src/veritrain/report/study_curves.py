@@ -114,16 +114,19 @@ def _band(lines: Sequence[tuple[Floats, Floats]]) -> Band:
     most = max(len(steps) for steps, _ in lines)
     edges = np.linspace(first, last, min(BINS, most) + 1)
     rows = np.full((len(lines), len(edges) - 1), np.nan)
+    stepped, seen = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
     for row, (steps, values) in zip(rows, lines, strict=True):
         known = np.isfinite(values)
         places = np.clip(np.searchsorted(edges, steps[known], side="right") - 1, 0, len(row) - 1)
         counts = np.bincount(places, minlength=len(row))
         sums = np.bincount(places, weights=values[known], minlength=len(row))
         row[counts > 0] = sums[counts > 0] / counts[counts > 0]
+        stepped += np.bincount(places, weights=steps[known], minlength=len(row))
+        seen += counts
     some = np.isfinite(rows).any(axis=0)
     filled = rows[:, some]
     return Band(
-        x=((edges[:-1] + edges[1:]) / 2)[some],
+        x=stepped[some] / seen[some],
         mean=np.nanmean(filled, axis=0),
         low=np.nanmin(filled, axis=0),
         high=np.nanmax(filled, axis=0),

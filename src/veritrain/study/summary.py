@@ -228,6 +228,7 @@ def _notes(study: Study, ledger: Ledger, arms: Sequence[Mapping[str, Any]]) -> l
     ]
     if len(study.seeds) < study.needed:
         notes.append(f"{len(study.seeds)} seeds are fewer than the {study.needed} that the primary claim needs.")
+    notes += _below_trivial(study, arms)
     notes += [f"{arm['cut_by_time']} of {arm['n']} cells of '{arm['arm']}' were ended by the time budget."
               for arm in arms if arm["cut_by_time"]]  # fmt: skip
     if len({steps for arm in arms for steps in arm["steps"]}) > 1:
@@ -243,6 +244,22 @@ def _notes(study: Study, ledger: Ledger, arms: Sequence[Mapping[str, Any]]) -> l
     versions = {entry.get("version") for cell in final if (entry := ledger.finished(cell)) is not None}
     if len(versions) > 1:
         notes.append(f"The cells were made by versions {', '.join(sorted(map(str, versions)))}.")
+    return notes
+
+
+def _below_trivial(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where higher is better: arms whose mean is not above what no network is needed for. A better one is no success."""
+    notes = []
+    higher = {(metric_of(claim.metric), claim.split) for claim in study.claims if claim.direction == "higher"}
+    for place, column in enumerate(columns(study)):
+        scores = {arm["arm"]: arm["scores"][place] for arm in arms}
+        known = {arm: one for arm, one in scores.items() if one["mean"] is not None and one["baseline"] is not None}
+        low = [arm for arm, one in known.items() if one["mean"] <= one["baseline"]]
+        if low and column in higher:
+            baseline = known[low[0]]["baseline"]
+            notes.append(
+                f"Not above the best trivial baseline ({baseline:.3f}) in {told(column[0])}: {', '.join(low)}."
+            )
     return notes
 
 
