@@ -165,17 +165,12 @@ def test_what_a_reader_must_know(tmp_path):
 
 
 def test_arms_below_the_trivial_baseline_are_named(tmp_path):
-    low = [0.2, 0.15, 0.1, 0.2, 0.2, 0.2]
-    assert "Not above the best trivial baseline (0.200) in point_ap: concat." in found(
-        tmp_path, {"attention": A, "concat": low}
-    )["notes"]  # fmt: skip
-    for notes in (
-        found(tmp_path, {"attention": A, "concat": B})["notes"],
-        found(tmp_path, {"attention": A, "concat": low}, primary={**TWO_ARMS["primary"], "direction": "lower"})[
-            "notes"
-        ],
-    ):
-        assert not any("trivial" in note for note in notes)
+    scores = {"attention": A, "concat": [0.2, 0.15, 0.1, 0.2, 0.2, 0.2]}
+    said = "Not above the best trivial baseline (0.200) in point_ap: concat."
+    assert said in found(tmp_path, scores)["notes"]
+    lower = found(tmp_path, scores, primary={**TWO_ARMS["primary"], "direction": "lower"})
+    for summary in (lower, found(tmp_path, {"attention": A, "concat": B})):
+        assert not any("trivial" in note for note in summary["notes"])
 
 
 def test_failed_cells_are_listed_with_their_error(tmp_path):

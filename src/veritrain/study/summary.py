@@ -248,7 +248,7 @@ def _notes(study: Study, ledger: Ledger, arms: Sequence[Mapping[str, Any]]) -> l
 
 
 def _below_trivial(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where higher is better: arms whose mean is not above what no network is needed for. A better one is no success."""
+    """Where higher is better: arms whose mean is not above what takes no network."""
     notes = []
     higher = {(metric_of(claim.metric), claim.split) for claim in study.claims if claim.direction == "higher"}
     for place, column in enumerate(columns(study)):
@@ -256,10 +256,8 @@ def _below_trivial(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]
         known = {arm: one for arm, one in scores.items() if one["mean"] is not None and one["baseline"] is not None}
         low = [arm for arm, one in known.items() if one["mean"] <= one["baseline"]]
         if low and column in higher:
-            baseline = known[low[0]]["baseline"]
-            notes.append(
-                f"Not above the best trivial baseline ({baseline:.3f}) in {told(column[0])}: {', '.join(low)}."
-            )
+            level, names = known[low[0]]["baseline"], ", ".join(low)
+            notes.append(f"Not above the best trivial baseline ({level:.3f}) in {told(column[0])}: {names}.")
     return notes
 
 
