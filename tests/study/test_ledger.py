@@ -167,11 +167,13 @@ def test_runs_of_different_data_are_not_compared(study, tmp_path, other):
 CARD = {"split_sha256": "s", "splits": {"train": {"groups": ["a"], "contents": ["1"], "positives": 3}}}
 
 
-def test_the_digest_is_of_split_groups_and_contents():
+def test_the_digest_is_of_split_groups_contents_and_labels():
     digest = data_digest(CARD)
     assert digest == data_digest(json.loads(json.dumps({**CARD, "licence": "other"})))
-    for change in ({"split_sha256": "t"}, {"splits": {"train": {"groups": ["a"], "contents": ["2"]}}}):
-        assert data_digest({**CARD, **change}) not in (digest, None)
+    train = CARD["splits"]["train"]
+    for change in ({"contents": ["2"]}, {"groups": ["b"]}, {"labels_sha256": "l"}, {"positives": 4}):
+        assert data_digest({**CARD, "splits": {"train": {**train, **change}}}) not in (digest, None)
+    assert data_digest({**CARD, "split_sha256": "t"}) not in (digest, None)
     assert data_digest({}) is None and data_digest({"splits": []}) is None
 
 

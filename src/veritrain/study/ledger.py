@@ -25,6 +25,8 @@ SCHEMA = 1
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "failed"
 DIVERGED = 4
 """Exit code of a training whose loss or gradient stopped being a number: a result of the recipe, not made again."""
+OF_THE_DATA = ("groups", "contents", "labels_sha256", "positives", "negatives", "unknown")
+"""Of each part of ``data.json``."""
 KEPT = ("value", "ci95", "n", "groups", "chance", "baseline", "baseline_name")
 """Of each metric on test."""
 
@@ -339,11 +341,12 @@ def _demand_recipe(folder: RunFolder, cell: Cell) -> None:
 
 
 def data_digest(card: Mapping[str, Any]) -> str | None:
-    """SHA-256 of what a run was made on: the split, and each part's groups and contents; None where none is told."""
+    """SHA-256 of what a run was made on: the split, and each part's groups, contents and labels (their hash, or their
+    counts); None where none is told."""
     splits = card.get("splits")
     if not isinstance(splits, Mapping) or not card.get("split_sha256"):
         return None
-    parts = {part: [content.get("groups"), content.get("contents")] for part, content in splits.items()}
+    parts = {part: [content.get(key) for key in OF_THE_DATA] for part, content in splits.items()}
     return hashlib.sha256(json.dumps([card["split_sha256"], parts], sort_keys=True).encode()).hexdigest()
 
 
