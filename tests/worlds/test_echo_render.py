@@ -73,6 +73,15 @@ def test_the_jet_is_coloured_and_blood_elsewhere_is_too(first_frames):
     assert np.median(outside) > 0.01, "colour alone does not tell where the jet is"
 
 
+def test_blood_that_flows_as_it_should_is_painted():
+    painted = []
+    for recording in RECORDINGS[:8]:
+        flowing, still = (renderer(replace(recording, jets=())) for _ in range(2))
+        still._flows = lambda anatomy, phase: []
+        painted.append((flowing.frame(1).image != still.frame(1).image).any(axis=2).mean())
+    assert np.median(painted) > 0.01, "streams in the colour box are the distractors"
+
+
 def test_frames_of_a_recording_are_near_duplicates_and_recordings_are_not():
     def likeness(one, two):
         return np.corrcoef(one.astype(float).ravel(), two.astype(float).ravel())[0, 1]
