@@ -1,11 +1,11 @@
-"""COCO's average precision of made detections: Veritrain beside pycocotools and faster-coco-eval, side by side.
+"""COCO's average precision of made detections: Veritrain beside pycocotools and faster-coco-eval, in turns.
 
     python bench/detection_scores.py [--images 2000] [--classes 4] [--repeats 5]
 
 Speed is reported as a ratio measured side by side; absolute times belong to the machine. Each image has 0 to 6 objects
 and 60 detections, two in three of them near an object. Timed is what turns detections and labels in memory into the ten
 overlaps' average precision of each class: the reference's own data sets are built before, its printing is muted.
-Seconds are those of the processor, so that what else runs on the machine matters little.
+Seconds are those of the processor, all threads together, so that what else runs on the machine matters little.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -125,13 +124,11 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     detections, truths = made(options.images, options.classes)
     seconds, values = interleaved(methods(detections, truths, options.images, options.classes), options.repeats)
     slowest = statistics.median(seconds["pycocotools"])
     print(f"{options.images:,} made images, {len(truths):,} objects of {options.classes} classes, ", end="")
-    print(f"{len(detections):,} detections, one core, median of {options.repeats} interleaved repeats (range)\n")
+    print(f"{len(detections):,} detections, median of {options.repeats} interleaved repeats (range)\n")
     print("| method | CPU seconds | pycocotools / method | mAP .50:.95 |\n|---|---|---|---|")
     for name, times in seconds.items():
         median = statistics.median(times)
