@@ -2,7 +2,7 @@
 
 Made data, one world (seed 23, never used while the network was tuned), quick recipe, quick controls. Each run is a
 process of its own on one thread, ``--jobs`` at a time (by default one a processor; with 1 it has all processors); a run
-whose verdict exists is not made again. The 42 seconds of training are seconds of the clock: what else the machine does
+whose verdict exists is not made again. The 41 seconds of training are seconds of the clock: what else the machine does
 takes steps away. Writes results/driving_faults.json and prints the table that stands in docs/results.md.
 """
 

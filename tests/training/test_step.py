@@ -18,7 +18,7 @@ def by_hand(options: LoopOptions, *, accumulate: int = 1) -> torch.nn.Module:
     seed_everything(3)
     task = ToyTask()
     model = task.model().train()
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.999), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.999), weight_decay=0.01, fused=True)
     loader = EpochLoader(ToySet(48), batch_size=4, seed=options.seed)
     step, steps_per_epoch = 0, 12 // accumulate
     for epoch in (1, 2):

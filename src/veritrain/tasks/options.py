@@ -390,7 +390,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "anomaly": {
         "epochs": 8,
         "control_steps": 270,
-        "max_seconds": 42.0,
+        "max_seconds": 41.0,
         "precision": "auto",
         "channels_last": True,
         "validate_every": 2,
