@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from veritrain.metrics.grouped import GroupedScores
+from veritrain.metrics import grouped
+from veritrain.metrics.grouped import GroupedScores, group_histograms
 from veritrain.metrics.ranking import ranking_scores
 
 METRICS = ("auroc", "ap", "fpr95")
@@ -81,3 +82,12 @@ def test_a_group_without_a_known_label_keeps_its_weight_column():
     weights[1, 5] = 9
     found = table.under(weights, "auroc")
     assert found[0] == found[1] == pytest.approx(ranking_scores(scores[known], labels[known]).auroc, abs=1e-9)
+
+
+def test_counting_in_parts_gives_the_same_counts(monkeypatch):
+    scores, labels, groups = flat(8, 1000)
+    whole = group_histograms(scores, labels, groups, 12)
+    assert whole[0].sum() == (labels == 1).sum() and whole[1].sum() == (labels == 0).sum()
+    monkeypatch.setattr(grouped, "COUNTED_AT_ONCE", 7)
+    for one, other in zip(whole, group_histograms(scores, labels, groups, 12), strict=True):
+        np.testing.assert_array_equal(one, other)

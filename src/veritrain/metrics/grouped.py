@@ -11,6 +11,8 @@ from veritrain.metrics.histogram import scores_of_groups
 from veritrain.metrics.ranking import RankingArrays, SortedScores
 
 DENSE_BINS = 2048
+COUNTED_AT_ONCE = 1 << 22
+"""Scores whose bins are in memory together: the indices of bins take twice the memory of the scores."""
 
 
 class GroupedScores:
@@ -69,7 +71,10 @@ def group_histograms(
         fine = np.quantile(scores[labels == 1], np.linspace(0, 1, bins + 1)[1:-1], method="nearest")
         edges = np.unique(np.concatenate([edges, fine]))
     width = len(edges) + 1
-    flat = groups * width + np.searchsorted(edges, scores, side="right")
-    shape = (n_groups, width)
-    positives = np.bincount(flat[labels == 1], minlength=n_groups * width).reshape(shape)
-    return positives, np.bincount(flat[labels == 0], minlength=n_groups * width).reshape(shape)
+    counts = np.zeros((2, n_groups * width), np.int64)
+    for start in range(0, len(scores), COUNTED_AT_ONCE):
+        part = slice(start, start + COUNTED_AT_ONCE)
+        flat = groups[part] * width + np.searchsorted(edges, scores[part], side="right")
+        for label in (0, 1):
+            counts[label] += np.bincount(flat[labels[part] == label], minlength=n_groups * width)
+    return counts[1].reshape(n_groups, width), counts[0].reshape(n_groups, width)

@@ -42,11 +42,12 @@ def predict_set(task: Task, model: nn.Module, dataset: Dataset, *, batch_size: i
     model.eval()
     device = next(model.parameters()).device
     parts = [
-        task.predict(model(batch), batch)
+        dict(task.predict(model(batch), batch))
         for batch in (on_device(batch, device) for batch in batches_of(dataset, batch_size))
     ]
     model.train(was_training)
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    # Key by key, letting go of the parts: a large split would else be in memory twice.
+    return {key: np.concatenate([part.pop(key) for part in parts]) for key in list(parts[0])}
 
 
 @torch.no_grad()
