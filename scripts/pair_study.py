@@ -47,6 +47,8 @@ COMPARED_STEPS = 6000
 """Of the other stages: with 3,000 attention fusion has learned little (docs/results.md)."""
 SETTINGS = ("--learning_rate", "0.002", "--modality_dropout", "0")
 """Chosen on the world of seed 11. Samples whose sensors do not meet (modality dropout) say nothing about pairs."""
+JOINED = ("--frame_join", "smooth_max")
+"""Of attention and concatenation: the default when the stored runs were made."""
 VALIDATIONS = 8
 """About so many in a run."""
 REACHED = 0.8
@@ -198,6 +200,7 @@ def command_of(job: Job, runs: Path) -> list[str]:
     command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--run", str(folder)]
     command += ["--data", str(runs / f"world-cue{job.cue:g}" / "data"), "--fusion", job.fusion, "--seed", str(job.seed)]
     command += ["--train_groups", str(job.groups), "--epochs", str(epochs), "--controls", "none", *SETTINGS]
+    command += JOINED if job.fusion in ("attention", "concat") else ()
     command += ["--validate_every", str(max(1, epochs // VALIDATIONS)), "--memory_mb", "6000", "--threads", "1"]
     return [*command, "--resume"] if (folder / "checkpoints").exists() else command
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -52,8 +54,24 @@ def test_what_is_masked_never_enters():
     assert torch.equal(top_mean(logits, mask, 8), top_mean(loud, mask, 8))
 
 
-def test_the_frame_logit_is_a_smooth_maximum_over_views():
-    head = FrameHead(2)
+def test_the_frame_logit_is_the_mean_over_views():
+    head = trained_head(2)
+    views = [logits_and_mask(4), logits_and_mask(5)]
+    each = torch.stack([top_mean(*view, head.k) for view in views], dim=1)
+    torch.testing.assert_close(head(views), (head.scale * each + head.shift).mean(1))
+
+
+def test_a_mean_trains_the_quiet_view_as_much_as_the_loud_one():
+    """What a smooth maximum does not."""
+    loud, quiet = torch.full((1, 40), 5.0, requires_grad=True), torch.full((1, 40), -5.0, requires_grad=True)
+    mask = torch.ones(1, 40, dtype=torch.bool)
+    for join, ratio in (("mean", 1.0), ("smooth_max", math.exp(-10))):
+        given = torch.autograd.grad(FrameHead(2, join)([(loud, mask), (quiet, mask)]).sum(), [loud, quiet])
+        assert given[1].sum() / given[0].sum() == pytest.approx(ratio, rel=1e-4)
+
+
+def test_a_smooth_maximum_over_views():
+    head = FrameHead(2, "smooth_max")
     first, second = logits_and_mask(4), logits_and_mask(5)
     each = torch.stack([top_mean(*view, head.k) for view in (first, second)], dim=1)
     found = head([first, second])
@@ -61,8 +79,8 @@ def test_the_frame_logit_is_a_smooth_maximum_over_views():
     assert (found > each.max(1).values).all() and (found < each.max(1).values + 0.7).all()
 
 
-def test_evidence_in_one_view_is_enough():
-    head = FrameHead(2)
+def test_evidence_in_one_view_is_enough_for_a_smooth_maximum():
+    head = FrameHead(2, "smooth_max")
     quiet, all_there = torch.full((1, 40), -6.0), torch.ones(1, 40, dtype=torch.bool)
     loud = quiet.clone()
     loud[0, :8] = 6.0
@@ -86,13 +104,13 @@ def test_scale_and_shift_are_trained():
 
 
 def plain_head(head, views):
-    """As the head was before it left empty views out."""
+    """A smooth maximum that knows no empty views."""
     strongest = torch.stack([top_mean(logits, mask, head.k) for logits, mask in views], dim=1)
     return torch.logsumexp(head.scale * strongest + head.shift, dim=1)
 
 
-def trained_head(views: int) -> FrameHead:
-    head = FrameHead(views)
+def trained_head(views: int, join="mean") -> FrameHead:
+    head = FrameHead(views, join)
     with torch.no_grad():
         head.scale.uniform_(0.5, 2, generator=torch.Generator().manual_seed(1))
         head.shift.uniform_(-3, 3, generator=torch.Generator().manual_seed(2))
@@ -101,7 +119,7 @@ def trained_head(views: int) -> FrameHead:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_frames_with_returns_get_the_same_bits_and_gradients(seed):
-    head = trained_head(2)
+    head = trained_head(2, "smooth_max")
     views = [logits_and_mask(seed), logits_and_mask(seed + 50)]
     found, expected = head(views), plain_head(head, views)
     assert torch.equal(found, expected)
@@ -109,9 +127,10 @@ def test_frames_with_returns_get_the_same_bits_and_gradients(seed):
     assert all(map(torch.equal, torch.autograd.grad(found.sum(), [head.scale, head.shift]), wanted))
 
 
+@pytest.mark.parametrize("join", ["mean", "smooth_max"])
 @pytest.mark.parametrize("shift", [-50.0, 0.0, 50.0])
-def test_a_view_without_a_cell_changes_nothing(shift):
-    head = trained_head(2)
+def test_a_view_without_a_cell_changes_nothing(shift, join):
+    head = trained_head(2, join)
     logits, mask = logits_and_mask(9)
     empty = torch.zeros_like(mask)
     alone = FrameHead(1)

@@ -31,6 +31,7 @@ def network_options(recipe: AnomalyRecipe) -> FusionOptions:
         positional=recipe.positional,
         alignment=recipe.alignment,
         head=recipe.head,
+        frame_join=recipe.frame_join,
     )
 
 

@@ -131,7 +131,9 @@ class FusionDetector(nn.Module):
             self.join_points = nn.Linear(2 * width, width)
             self.join_image = nn.Linear(2 * width, width)
         late = options.fusion == "late"
-        self.frame_head = nn.ModuleList(FrameHead(1) for _ in range(2)) if late else FrameHead(len(self.inputs))
+        self.frame_head = (
+            nn.ModuleList(FrameHead(1) for _ in range(2)) if late else FrameHead(len(self.inputs), options.frame_join)
+        )
         self.dropout = nn.Dropout2d(options.dropout) if options.dropout else nn.Identity()
         if late:
             self.late = LateAverage()

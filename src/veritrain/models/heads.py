@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from veritrain.models.options import FrameJoin
+
 
 class DenseHead(nn.Module):
     """A logit per cell: two 1x1 convolutions."""
@@ -29,21 +31,26 @@ def top_mean(logits: Tensor, mask: Tensor, k: int) -> Tensor:
 
 
 class FrameHead(nn.Module):
-    """One logit per frame: is the strongest evidence of any view strong?
+    """One logit per frame, from the strongest evidence of each view.
 
     The frame is anomalous because something in it is. The head therefore sees no pooled appearance, which a few
-    dozen scenarios would let it memorise, but each view's mean of its k largest dense logits, joined by a smooth
-    maximum (multiple-instance pooling; Pinheiro & Collobert 2015, equation 5) after a scale and shift per view.
+    dozen scenarios would let it memorise, but each view's mean of its k largest dense logits, after a scale and shift
+    per view. ``join`` makes one logit of them:
 
-    A view without any cell (an empty sweep) is no evidence and is left out of the maximum: it can neither raise nor
-    lower the logit of the others. Without a cell in any view there is no maximum; the logit is then 0, an even chance,
-    whatever the weights are, and trains nothing.
+    - mean: of the views. Every frame then trains both.
+    - smooth_max: the logarithm of their summed exponentials (multiple-instance pooling; Pinheiro & Collobert 2015,
+      equation 5). One loud view suffices, and it takes nearly all of the gradient: a view that has learned little
+      learns little more (docs/LOG.md).
+
+    A view without any cell (an empty sweep) is no evidence and is left out: it can neither raise nor lower the logit of
+    the others. Without a cell in any view the logit is 0, an even chance, whatever the weights are, and trains nothing.
     """
 
     k = 8
 
-    def __init__(self, views: int) -> None:
+    def __init__(self, views: int, join: FrameJoin = "mean") -> None:
         super().__init__()
+        self.join = join
         self.scale = nn.Parameter(torch.ones(views))
         self.shift = nn.Parameter(torch.zeros(views))
 
@@ -52,10 +59,18 @@ class FrameHead(nn.Module):
         strongest = torch.stack([top_mean(logits, mask, self.k) for logits, mask in dense], dim=1)
         there = torch.stack([mask.any(1) for _, mask in dense], dim=1)
         seen = there.any(1)
-        # Rows without any view keep their entries: the gradient of an empty logsumexp is not a number.
-        evidence = (self.scale * strongest + self.shift).masked_fill(~there & seen[:, None], -torch.inf)
-        joined = torch.logsumexp(evidence, dim=1)
+        evidence = self.scale * strongest + self.shift
+        joined = self._mean(evidence, there) if self.join == "mean" else self._smooth_max(evidence, there, seen)
         return torch.where(seen, joined, torch.zeros_like(joined))
+
+    @staticmethod
+    def _mean(evidence: Tensor, there: Tensor) -> Tensor:
+        return (evidence * there).sum(1) / there.sum(1).clamp(min=1)
+
+    @staticmethod
+    def _smooth_max(evidence: Tensor, there: Tensor, seen: Tensor) -> Tensor:
+        # Rows without any view keep their entries: the gradient of an empty logsumexp is not a number.
+        return torch.logsumexp(evidence.masked_fill(~there & seen[:, None], -torch.inf), dim=1)
 
 
 class MultiscaleHead(nn.Module):

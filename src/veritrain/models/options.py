@@ -14,6 +14,7 @@ Freeze = Literal["none", "image", "points", "both"]
 Positional = Literal["none", "sincos", "learned", "hybrid"]
 Alignment = Literal["nearest", "bilinear", "network"]
 Head = Literal["mlp", "multiscale", "voxel"]
+FrameJoin = Literal["mean", "smooth_max"]
 YoloSize = Literal["n", "s", "m", "l", "x"]
 ViewHead = Literal["none", "p3", "p5", "pooled"]
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
@@ -48,6 +49,7 @@ class FusionOptions:
             the sub-pixel place (bilinear), or cells of a map refined by a gated network (network).
         head: mlp (a logit a cell), multiscale (logits at 1, 2 and 4 times the cell), or voxel (a 3-D network on a
             grid before the car, beside the mlp).
+        frame_join: how the frame's logit is made of the evidence of both views: their mean, or a smooth maximum.
 
     Raises:
         ConfigError: an unknown word, or choices that mean nothing together.
@@ -65,6 +67,7 @@ class FusionOptions:
     positional: Positional = "none"
     alignment: Alignment = "nearest"
     head: Head = "mlp"
+    frame_join: FrameJoin = "mean"
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
@@ -112,6 +115,12 @@ class FusionOptions:
                 "features that meet (attention or concat): late fusion joins logits, for which there is no network",
                 not (self.alignment == "network" and self.fusion == "late"),
             ),
+            (
+                "frame_join",
+                self.frame_join,
+                "two views whose features meet: attention or concat (late fusion averages)",
+                self.frame_join == "mean" or self.fusion in ("attention", "concat"),
+            ),
             ("head", self.head, points + ", because a picture has no depth", self.head != "voxel" or self.sees_points),
             (
                 "head",
@@ -137,6 +146,7 @@ _WORDS = {
     "positional": Positional,
     "alignment": Alignment,
     "head": Head,
+    "frame_join": FrameJoin,
 }
 
 

@@ -41,7 +41,7 @@ ANOMALY_MODELS = ("fusion", *ORIGIN)
 
 FUSION_KEYS = (
     "fusion", "width", "dropout", "modality_dropout", "image_tower", "points_tower", "max_points", "image_weights",
-    "freeze", "unfreeze", "positional", "alignment", "head",
+    "freeze", "unfreeze", "positional", "alignment", "head", "frame_join",
 )  # fmt: skip
 """Keys of a recipe that only the fusion detector has; the shape of a network of the reports is the report's."""
 

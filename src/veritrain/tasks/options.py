@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Literal
 from veritrain.data.options import Augment, Geometry, ImageChanges
 from veritrain.errors import ConfigError, did_you_mean
 from veritrain.losses.options import READ_BY, Balance, BalanceOptions
-from veritrain.models.options import Alignment, Freeze, Fusion, Head, ImageTower, PointsTower, Positional, YoloSize
+from veritrain.models.options import (
+    Alignment,
+    FrameJoin,
+    Freeze,
+    Fusion,
+    Head,
+    ImageTower,
+    PointsTower,
+    Positional,
+    YoloSize,
+)
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 
 Controls = Literal["full", "quick", "none"]
@@ -49,6 +59,7 @@ class AnomalyRecipe:
         positional: none, sincos, learned or hybrid: what tells tokens where they are.
         alignment: nearest, bilinear or network: how LiDAR tokens read the image.
         head: mlp, multiscale or voxel (its loss has the weight of the point term).
+        frame_join: mean or smooth_max: how the frame's logit is made of what both views say (attention and concat).
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
         accumulate: batches per optimiser step.
@@ -118,6 +129,7 @@ class AnomalyRecipe:
     positional: Positional = "none"
     alignment: Alignment = "nearest"
     head: Head = "mlp"
+    frame_join: FrameJoin = "mean"
     epochs: int = 20
     batch_size: int = 8
     accumulate: int = 1
@@ -388,12 +400,12 @@ class JointRecipe:
 
 QUICK: dict[str, dict[str, Any]] = {
     "anomaly": {
-        "epochs": 8,
+        "epochs": 7,
         "control_steps": 270,
         "max_seconds": 41.0,
         "precision": "auto",
         "channels_last": True,
-        "validate_every": 2,
+        "validate_every": 4,
     },
     "joint": {"epochs": 8, "control_steps": 60},
 }
