@@ -1,10 +1,10 @@
 """``make ablations``: positional encodings, alignments, towers and heads of the fusion detector, one key at a time.
 
 Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: few seeds, no claim.
-Every run has the same 432 optimiser steps, no time budget, no controls and, but for the variant that is about it, frames
-joined by a smooth maximum, which was the default when most of them were made; a run whose results exist, in its folder or
-in the results file, is not made again. ``--jobs`` at a time (one a processor; with a GPU they share it). Writes
-results/ablations.json after every run and prints the table of docs/results.md.
+Every run has the same 432 optimiser steps, no time budget, no controls and, but for the variant that is about it, the
+frame logit of a smooth maximum, which was the default when most of them were made. A run whose results exist, in its
+folder or in the results file, is not made again. ``--jobs`` at a time (one a processor; with a GPU they share it).
+Writes results/ablations.json after every run and prints the table of docs/results.md.
 """
 
 from __future__ import annotations

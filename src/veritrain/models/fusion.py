@@ -54,8 +54,8 @@ class GatheredAttention(nn.Module):
         """query (B * N, D), keys beside values (B, M, 2 D) -> (B * N, D): each token's weighted mean of its values.
 
         Neighbours come first (K, B * N, D) and heads stay within D, summed and spread by a 0-1 matrix: rows are then
-        long enough for vector units, and a step of the quick recipe on a CPU 17 % shorter (docs/LOG.md). In no less than
-        float32, since mixed precision would convert every one of these many small products.
+        long enough for vector units, and a step of the quick recipe on a CPU 17 % shorter (docs/LOG.md). In no less
+        than float32, since mixed precision would convert every one of these many small products.
         """
         size, n, k = index.shape
         offset = torch.arange(size, device=index.device).view(-1, 1, 1) * both.shape[1]
