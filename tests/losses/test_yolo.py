@@ -226,3 +226,18 @@ def test_gains_follow_size_classes_and_levels():
     one = batch_loss(output, TARGETS["many"], ANCHORS, gains=PLAIN)
     two = batch_loss(output, TARGETS["many"], ANCHORS, gains={"box": 2.0, "obj": 3.0, "cls": 5.0})
     assert [float(getattr(two, k) / getattr(one, k)) for k in PLAIN] == pytest.approx([2, 3, 5])
+
+
+def test_a_height_that_vanishes_keeps_its_aspect_ratio_and_a_gradient():
+    """The aspect term of (1, 1e-9) against (1, 1) is that of a vertical slant; far below, gradients stay finite."""
+    other = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
+    for height, exact in ((1e-9, True), (1e-30, False)):
+        box = torch.tensor([[0.5, 0.5, 1.0, height]], dtype=torch.float32, requires_grad=True)
+        found = complete_iou(box, other)
+        assert torch.isfinite(torch.autograd.grad(found.sum(), box)[0]).all()
+        if exact:
+            v = (math.atan(1.0) - math.atan(1 / height)) ** 2 * 4 / math.pi**2
+            assert float(found.detach()) == pytest.approx(height - v * v / (1 - height + v), rel=1e-5)
+    flat = torch.tensor([[0.5, 0.5, 1e-8, 1e-8]])
+    square = float(complete_iou(flat, other))
+    assert square == pytest.approx(float(complete_iou(torch.tensor([[0.5, 0.5, 1e-6, 1e-6]]), other)), abs=1e-5)

@@ -25,6 +25,9 @@ BALANCE = (4.0, 1.0, 0.4)
 GAINS: Mapping[str, float] = {"box": 0.05, "obj": 1.0, "cls": 0.5}
 """At 640 pixels, 80 classes and 3 levels."""
 EPS = 1e-7
+LEAST_HEIGHT = 1e-16
+"""In cells: a predicted height is brought up to this before widths are divided by it, which the original does not do; in
+float32 its gradient there is not a number. Nothing above is changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ def complete_iou(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _slant(boxes: Tensor) -> Tensor:
-    return torch.atan(boxes[:, 2] / boxes[:, 3].clamp(min=EPS))
+    return torch.atan(boxes[:, 2] / boxes[:, 3].clamp(min=LEAST_HEIGHT))
 
 
 @dataclass(frozen=True, kw_only=True)
