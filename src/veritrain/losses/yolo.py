@@ -26,8 +26,8 @@ GAINS: Mapping[str, float] = {"box": 0.05, "obj": 1.0, "cls": 0.5}
 """At 640 pixels, 80 classes and 3 levels."""
 EPS = 1e-7
 LEAST_HEIGHT = 1e-16
-"""In cells: a predicted height is brought up to this before a width is divided by it. The original does not, and in float32
-its gradient there is not a number."""
+"""In cells: a predicted height is brought up to this before a width is divided by it. The original does not, and in
+float32 its gradient there is not a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
