@@ -235,6 +235,21 @@ def test_the_full_recipe_of_a_task_comes_back_and_runs_again(tmp_path):
     assert config.build(AnomalyRecipe, given) == recipe
 
 
+@pytest.mark.parametrize(
+    ("stored", "join"),
+    [
+        ("", "smooth_max"),
+        ("fusion: concat\n", "smooth_max"),
+        ("fusion: late\n", "mean"),
+        ("model: report000-simple\n", "mean"),
+        ("frame_join: mean\n", "mean"),
+    ],
+)
+def test_a_run_from_before_a_key_is_opened_as_it_was_made(tmp_path, stored, join):
+    (tmp_path / "recipe.yaml").write_text(f"data: x\n{stored}", encoding="utf-8")
+    assert config.load(AnomalyRecipe, tmp_path / "recipe.yaml").frame_join == join
+
+
 @pytest.mark.parametrize(("older", "today"), [("true", "flip"), ("false", "none"), ("full", "full")])
 def test_the_words_of_an_earlier_version_are_understood_in_a_run_folder(tmp_path, older, today):
     (tmp_path / "recipe.yaml").write_text(f"data: x\naugment: {older}\n", encoding="utf-8")

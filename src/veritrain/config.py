@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -155,9 +155,11 @@ def load(recipe: type[R], path: Path) -> R:
 
 
 def _in_todays_words(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What an earlier version wrote into a run folder, as the recipe says it now."""
+    """What an earlier version wrote into a run folder, as the recipe says it now; keys that it did not know included."""
     older: Mapping[str, Mapping[str, Any]] = getattr(recipe, "OLDER_WORDS", {})
-    return {key: older.get(key, {}).get(str(value), value) for key, value in values.items()}
+    said = {key: older.get(key, {}).get(str(value), value) for key, value in values.items()}
+    before: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = getattr(recipe, "before_keys", None)
+    return {**said, **(before(said) if before else {})}
 
 
 def demand_keys(path: Path, names: set[str], *, under: Sequence[str] = ()) -> None:

@@ -174,6 +174,13 @@ class AnomalyRecipe:
     reference_size: int = 2000
     reference_weights: str = ""
 
+    @classmethod
+    def before_keys(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run folder that lacks a key was made with, where that is not today's default."""
+        fused = stored.get("fusion", cls.fusion) in ("attention", "concat")
+        older = "frame_join" not in stored and fused and stored.get("model", cls.model) == cls.model
+        return {"frame_join": "smooth_max"} if older else {}
+
     def __post_init__(self) -> None:
         if self.model not in ANOMALY_MODELS:
             raise ConfigError(
