@@ -155,7 +155,7 @@ def load(recipe: type[R], path: Path) -> R:
 
 
 def _in_todays_words(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What an earlier version wrote into a run folder, as the recipe says it now; keys that it did not know included."""
+    """What an earlier version wrote into a run folder, as the recipe says it now, with the keys that it lacked."""
     older: Mapping[str, Mapping[str, Any]] = getattr(recipe, "OLDER_WORDS", {})
     said = {key: older.get(key, {}).get(str(value), value) for key, value in values.items()}
     before: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = getattr(recipe, "before_keys", None)
