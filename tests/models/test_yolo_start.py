@@ -83,7 +83,7 @@ def test_a_joint_network_goes_round_and_keeps_its_own_anchors(tmp_path):
 
 def test_heads_of_other_shapes_say_what_differs(tmp_path):
     source = network(1, classes=4, views=5, view_head="p3", anchors=(((9, 9),) * 2,) * 3)
-    start, before, after = started(network(2, **JOINT), stored(source, tmp_path / "other.safetensors"))
+    start, _, _ = started(network(2, **JOINT), stored(source, tmp_path / "other.safetensors"))
     assert start.from_scratch[VIEWER] == "5 views from 64 channels in the file, 3 views from 448 channels here"
     assert start.from_scratch[DETECTOR].startswith("4 classes with 2 anchors a cell in the file")
     assert set(start.left_out) == {DETECTOR, VIEWER} and set(start.taken) == {TRUNK}
