@@ -114,15 +114,16 @@ class TestDrawing:
         assert draw_patients(turned, 0.3, 1) == drawn[0] and len(set(drawn)) > 2
 
 
-class TestWords:
-    LABELS = {
-        "train/ann-s1.mp4-1": BOX_OF.format(0), "train/ann-s1.mp4-2": "", "train/ann-s1.mp4-10": BOX_OF.format(0),
-        "valid/ann-s2.mp4-5": BOX_OF.format(2), "test/bob-s1.mp4-4": BOX_OF.format(1), "test/eve-s1.mp4-4": "",
-    }  # fmt: skip
+LABELS = {
+    "train/ann-s1.mp4-1": BOX_OF.format(0), "train/ann-s1.mp4-2": "", "train/ann-s1.mp4-10": BOX_OF.format(0),
+    "valid/ann-s2.mp4-5": BOX_OF.format(2), "test/bob-s1.mp4-4": BOX_OF.format(1), "test/eve-s1.mp4-4": "",
+}  # fmt: skip
 
+
+class TestWords:
     @pytest.fixture
     def source(self, tmp_path):
-        return EchoFormat(write_set(tmp_path / "data", self.LABELS))
+        return EchoFormat(write_set(tmp_path / "data", LABELS))
 
     def chosen(self, source, **words):
         return [key.id.rpartition("/")[2] for key in choose_images(source, EchoSubsetOptions(**words))]
@@ -253,7 +254,7 @@ class TestRefusals:
             EchoFormat(tmp_path / "part")
 
     def test_a_part_that_would_read_otherwise_is_an_error(self, tmp_path):
-        """Five ones and zeros are a view where half of the files have them; in this part they are a box without area."""
+        """Five ones and zeros are a view where half of the files have them; in this part they are a box of no area."""
         view = "0 0 1 0 0"
         labels = {f"train/a{number}-s.mp4-1": f"0 .5 .5 .1 .1\n{view}" for number in range(3)}
         labels |= {"train/b-s.mp4-1": "0 .5 .5 .1 .1", "train/b-s.mp4-2": "0 .5 .5 .1 .1"}
