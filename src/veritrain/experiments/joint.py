@@ -70,6 +70,7 @@ def prepare(recipe: JointRecipe) -> Prepared:
     """Read the data and set the task up."""
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    weights = WeightFile.of(recipe.weights) if recipe.weights else None
     data = open_echo_data(recipe)
     network = _network(recipe, data)
     own = recipe.weighs_tasks
@@ -84,7 +85,7 @@ def prepare(recipe: JointRecipe) -> Prepared:
             view=1.0 if own else recipe.view_weight,
         ),
         noise=recipe.balance == "report004",
-        weights=WeightFile.of(recipe.weights) if recipe.weights else None,
+        weights=weights,
     )
     return Prepared(recipe=recipe, data=data, task=task)
 
