@@ -153,8 +153,9 @@ class _Match:
 
     def network(self, prefix: str, own: nn.Module) -> None:
         """Match one network, whose tensors have ``prefix`` before their names."""
-        full = {_named(*_split(name)[1:]): name for name in own.state_dict()}
-        here = {name: own.state_dict()[whole] for name, whole in full.items()}
+        state = own.state_dict()
+        full = {_named(*_split(name)[1:]): name for name in state}
+        here = {name: state[whole] for name, whole in full.items()}
         source = self._source(prefix, own)
         given, word = self.there[source], prefix.replace(".", ": ") if prefix else ""
         for part in PREFIXES:
