@@ -79,7 +79,8 @@ def test_a_polygon_is_its_mask_and_a_box_has_none(tmp_path):
 
 
 def test_ids_stay_whatever_else_the_file_holds(exported, echo_world, tmp_path):
-    source, _, whole = exported
+    source, told, _ = exported
+    whole = COCO(told["path"])  # afresh: who scores writes into what pycocotools read
     write_echo_subset(source, tmp_path / "part", EchoSubsetOptions(share=0.34))
     part = COCO(export_boxes(EchoFormat(tmp_path / "part"), tmp_path / "out", "coco")["path"])
     assert 0 < len(part.anns) < len(whole.anns)
@@ -90,9 +91,14 @@ def test_ids_stay_whatever_else_the_file_holds(exported, echo_world, tmp_path):
 
 
 def test_a_box_never_stands_out_of_its_image(tmp_path):
-    source = EchoFormat(write_set(tmp_path / "data", {"train/a": "0 0.0499 0.5 0.1 1.0005"}, size=(1000, 200)))
+    source = EchoFormat(write_set(tmp_path / "data", {"train/a": "0 0.0499 0.5005 0.1 1"}, size=(1000, 200)))
     (one,) = COCO(export_boxes(source, tmp_path / "out", "coco")["path"]).anns.values()
-    assert one["bbox"] == [0.0, 0.0, pytest.approx(99.9, abs=1e-3), 200.0]
+    assert one["bbox"] == [
+        0.0,
+        pytest.approx(0.1, abs=1e-3),
+        pytest.approx(99.9, abs=1e-3),
+        pytest.approx(199.9, abs=1e-3),
+    ]
 
 
 def test_a_set_without_views_has_no_word_of_them(tmp_path):
