@@ -355,28 +355,31 @@ def test_a_key_that_changes_nothing_is_refused(recipe, changes, word):
         replace(recipe, **changes)
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return saved_detector(tmp_path_factory.mktemp("weights") / "detector.safetensors", seed=9)
+
+
+@pytest.fixture(scope="module")
+def started(recipe, file, tmp_path_factory) -> RunFolder:
+    """Read only."""
+    folder = RunFolder(tmp_path_factory.mktemp("joint") / "started")
+    joint.run(replace(recipe, weights=str(file), schedule="constant"), folder)
+    return folder
+
+
+@pytest.fixture
+def own(started, file, tmp_path):
+    """(a copy of the run, a copy of its weight file elsewhere, the recipe with that file)."""
+    shutil.copytree(started.path, tmp_path / "own")
+    elsewhere = tmp_path / file.name
+    shutil.copy(file, elsewhere)
+    folder = RunFolder(tmp_path / "own")
+    return folder, elsewhere, replace(config.load(JointRecipe, folder.recipe), weights=str(elsewhere))
+
+
 class TestWeights:
     """A run that starts from a file: a detector of 80 classes, whose backbone and neck are taken."""
-
-    @pytest.fixture(scope="class")
-    def file(self, tmp_path_factory):
-        return saved_detector(tmp_path_factory.mktemp("weights") / "detector.safetensors", seed=9)
-
-    @pytest.fixture(scope="class")
-    def started(self, recipe, file, tmp_path_factory) -> RunFolder:
-        """Read only."""
-        folder = RunFolder(tmp_path_factory.mktemp("joint") / "started")
-        joint.run(replace(recipe, weights=str(file), schedule="constant"), folder)
-        return folder
-
-    @pytest.fixture
-    def own(self, started, file, tmp_path):
-        """(a copy of the run, a copy of its weight file elsewhere, the recipe with that file)."""
-        shutil.copytree(started.path, tmp_path / "own")
-        elsewhere = tmp_path / file.name
-        shutil.copy(file, elsewhere)
-        folder = RunFolder(tmp_path / "own")
-        return folder, elsewhere, replace(config.load(JointRecipe, folder.recipe), weights=str(elsewhere))
 
     def test_a_fresh_network_has_the_backbone_of_the_file(self, recipe, file):
         task = joint.prepare(replace(recipe, weights=str(file))).task
@@ -422,10 +425,11 @@ class TestWeights:
 
     def test_the_file_may_lie_elsewhere_on_resume(self, own):
         folder, file, chosen = own
+        newest = checkpoints.newest(folder).path.name
         joint.run(replace(chosen, epochs=2), folder, resume=True)
         assert read(folder.results)["weights"]["file"] == file.name
         assert config.load(JointRecipe, folder.recipe).weights == str(file)
-        assert [line["checkpoint"] for line in read_run(folder.path).of("resume")] == ["step-00000003"]
+        assert [line["checkpoint"] for line in read_run(folder.path).of("resume")] == [newest]
 
     def test_a_finished_run_opens_without_the_file_but_makes_no_other_fresh_network(self, own, started):
         folder, file, chosen = own
