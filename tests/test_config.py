@@ -295,6 +295,34 @@ def test_a_key_left_at_its_default_switches_nothing():
     tracked.refuse_unread()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deriving:
+    """A recipe that works things out of its keys, in a method that uses a property."""
+
+    left: float = 1.0
+    right: float = 2.0
+    idle: float = 3.0
+
+    @property
+    def doubled(self) -> float:
+        return 2 * self.right
+
+    def total(self, more: float) -> float:
+        return self.left + self.doubled + more
+
+
+def test_keys_that_a_recipe_reads_itself_are_read():
+    tracked = config.Tracked(Deriving(left=4.0, right=5.0))
+    with pytest.raises(ConfigError, match="left, right"):
+        tracked.refuse_unread()
+    assert tracked.total(0.5) == 14.5
+    tracked.refuse_unread()
+    idle = config.Tracked(Deriving(idle=4.0))
+    assert idle.total(0.0) == 5.0
+    with pytest.raises(ConfigError, match="idle"):
+        idle.refuse_unread()
+
+
 def test_a_tracked_recipe_has_no_other_keys():
     with pytest.raises(AttributeError):
         read(config.Tracked(Small(data="x")), "epoch")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import yaml
@@ -262,6 +264,10 @@ class Tracked(Generic[R]):
         object.__setattr__(self, "_read", set())
 
     def __getattr__(self, name: str) -> Any:
+        # What the recipe works out itself reads its keys through us.
+        own = inspect.getattr_static(type(self._recipe), name, None)
+        if isinstance(own, property | FunctionType):
+            return own.__get__(self)
         value = getattr(self._recipe, name)
         self._read.add(name)
         return value

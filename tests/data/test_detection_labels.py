@@ -123,6 +123,7 @@ def test_a_polygon_of_two_points_among_polygons():
     with pytest.raises(LabelError, match="polygon of 2 points") as caught:
         parsed("\n1 .1 .2 .5 .6", LabelSchema(classes=4, views=3, polygons_only=True))
     assert caught.value.name == "too_few_points" and caught.value.line == 2 and "mixed" in str(caught.value.fix)
+    assert "somewhere/x.txt:2: a polygon of 2 points" in str(caught.value)
 
 
 def test_without_known_classes_any_whole_number_is_one():

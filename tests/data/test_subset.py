@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_nothing(small_world, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         Path(target).write_bytes(Path(file).read_bytes())
 
-    monkeypatch.setattr("veritrain.data.subset.shutil.copyfile", full)
+    monkeypatch.setattr("veritrain.data.taking.shutil.copyfile", full)
     with pytest.raises(StorageError, match="No space left"):
         write_subset(AnoVoxFormat(small_world), tmp_path / "part", SubsetOptions())
     assert not (tmp_path / "part").exists()

@@ -6,19 +6,30 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from tiny_echo import tiny_recipe
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all
-from veritrain.errors import CheckpointError, ConfigError, DataError, RecordError, UsageError
+from veritrain.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    RecordError,
+    UnconnectedTaskError,
+    UsageError,
+)
 from veritrain.experiments import joint
 from veritrain.experiments.echo_data import TrivialAnswers
-from veritrain.record import RecordWriter, RunFolder, read_run
+from veritrain.models.options import YoloOptions
+from veritrain.models.yolo import Yolo
+from veritrain.record import RecordWriter, RunFolder, read_run, sha256_of
 from veritrain.report.publish import publish
 from veritrain.tasks.joint import flip_labels
 from veritrain.tasks.options import JointRecipe
@@ -35,11 +46,26 @@ def recipe(small_echo) -> JointRecipe:
 
 
 @pytest.fixture(scope="module")
-def finished(recipe, tmp_path_factory):
+def unread() -> list[str]:
+    """Keys of the recipe that nothing had read when the run of ``finished`` ended."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(recipe, unread, tmp_path_factory):
     """(the run folder, how often the caller was told that an epoch ended); read only."""
     folder = RunFolder(tmp_path_factory.mktemp("joint") / "small")
     told = []
-    joint.run(recipe, folder, after_epoch=lambda: told.append(1))
+    refuse = config.Tracked.refuse_unread
+
+    def look(tracked, *, excused=frozenset()):
+        names = config.names_of(JointRecipe)
+        unread.extend(sorted(names - object.__getattribute__(tracked, "_read") - excused))
+        refuse(tracked, excused=excused)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(config.Tracked, "refuse_unread", look)
+        joint.run(recipe, folder, after_epoch=lambda: told.append(1))
     return folder, len(told)
 
 
@@ -71,6 +97,11 @@ def test_the_folder_holds_the_files_of_the_design(finished):
     assert checkpoints.best(folder).path.is_dir()
     assert (folder.figures / "gallery.json").is_file(), "made data may be shown"
     assert told == 1
+
+
+def test_no_key_of_the_recipe_is_dead(finished, unread):
+    """Whatever is set is read: a switch that changes nothing would end the run with its name."""
+    assert unread == []
 
 
 def test_results_have_every_metric_with_what_belongs_to_it(folder):
@@ -227,6 +258,18 @@ def test_a_task_without_a_path_to_the_network_is_refuted_by_name(recipe, tmp_pat
     assert verdict.word == "refuted" and "'view'" in verdict.sentence and "does not reach" in verdict.sentence
 
 
+def test_an_unconnected_task_stops_before_step_1_by_name(recipe, tmp_path, monkeypatch):
+    forward = Yolo.forward
+    monkeypatch.setattr(
+        Yolo, "forward", lambda self, batch: (out := forward(self, batch)) | {"view": out["view"].detach()}
+    )
+    folder = RunFolder(tmp_path / "cut")
+    with pytest.raises(UnconnectedTaskError, match="before the update of step 1: the loss of task 'view'") as caught:
+        joint.run(recipe, folder)
+    assert caught.value.exit_code == 64 and not list(folder.checkpoints.glob("step-*"))
+    assert [line["tasks"] for line in read_run(folder.path).of("stop")] == [["view"]]
+
+
 @pytest.mark.parametrize("tasks", ["detection", "view"])
 def test_one_task_alone_makes_its_own_claim(recipe, tasks):
     prepared = joint.prepare(replace(recipe, tasks=tasks))
@@ -310,3 +353,110 @@ def test_the_recipe_is_read_back_whole(folder, recipe):
 def test_a_key_that_changes_nothing_is_refused(recipe, changes, word):
     with pytest.raises(ConfigError, match=word):
         replace(recipe, **changes)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return saved_detector(tmp_path_factory.mktemp("weights") / "detector.safetensors", seed=9)
+
+
+@pytest.fixture(scope="module")
+def started(recipe, file, tmp_path_factory) -> RunFolder:
+    """Read only."""
+    folder = RunFolder(tmp_path_factory.mktemp("joint") / "started")
+    joint.run(replace(recipe, weights=str(file), schedule="constant"), folder)
+    return folder
+
+
+@pytest.fixture
+def own(started, file, tmp_path):
+    """(a copy of the run, a copy of its weight file elsewhere, the recipe with that file)."""
+    shutil.copytree(started.path, tmp_path / "own")
+    elsewhere = tmp_path / file.name
+    shutil.copy(file, elsewhere)
+    folder = RunFolder(tmp_path / "own")
+    return folder, elsewhere, replace(config.load(JointRecipe, folder.recipe), weights=str(elsewhere))
+
+
+class TestWeights:
+    """A run that starts from a file: a detector of 80 classes, whose backbone and neck are taken."""
+
+    def test_a_fresh_network_has_the_backbone_of_the_file(self, recipe, file):
+        task = joint.prepare(replace(recipe, weights=str(file))).task
+        torch.manual_seed(4)
+        started = task.model().state_dict()
+        torch.manual_seed(4)
+        scratch = task.from_scratch().model().state_dict()
+        given = load_file(file)
+        names = [name for name in started if int(name.split(".")[1]) < 24]
+        assert all(torch.equal(started[name], given[name]) for name in names)
+        heads = [name for name in started if name not in names]
+        assert heads and all(torch.equal(started[name], scratch[name]) for name in heads)
+        assert not torch.equal(scratch["model.0.conv.weight"], given["model.0.conv.weight"])
+
+    def test_what_was_taken_is_told_and_recorded(self, started, folder, file):
+        results = read(started.results)["weights"]
+        assert results["sha256"] == sha256_of(file) and results["file"] == "detector.safetensors"
+        assert results["taken"] == {"backbone and neck": 342}
+        assert set(results["from_scratch"]) == {"detection head", "view head"}
+        assert "80 classes" in results["from_scratch"]["detection head"] and "detection head" in results["left_out"]
+        (note,) = [one for one in read_run(started.path).of("note") if one.get("kind") == "weights"]
+        assert note["sha256"] == results["sha256"] and note["text"] in started.train_log.read_text(encoding="utf-8")
+        assert checkpoints.best(started).state["recipe"]["weights"] == results["sha256"]
+        assert read(folder.results)["weights"] is None
+
+    def test_another_file_is_refused_on_resume_before_anything_is_written(self, own):
+        folder, file, chosen = own
+        before = folder.recipe.read_bytes(), folder.record.read_bytes()
+        saved_detector(file, seed=10)
+        with pytest.raises(CheckpointError, match="the weights that the run starts from changed") as caught:
+            joint.run(replace(chosen, epochs=2), folder, resume=True)
+        assert caught.value.file == str(file)
+        with pytest.raises(CheckpointError, match="no weights"):
+            joint.run(replace(chosen, epochs=2, weights=""), folder, resume=True)
+        file.unlink()
+        with pytest.raises(ConfigError, match="nothing is downloaded"):
+            joint.run(replace(chosen, epochs=2), folder, resume=True)
+        assert (folder.recipe.read_bytes(), folder.record.read_bytes()) == before
+
+    def test_a_run_from_scratch_takes_no_file_on_resume(self, copy, recipe, file):
+        with pytest.raises(CheckpointError, match=r"expected: no weights[\s\S]*found: +weights with sha256"):
+            joint.run(replace(recipe, epochs=2, weights=str(file)), copy, resume=True)
+
+    def test_the_file_may_lie_elsewhere_on_resume(self, own):
+        folder, file, chosen = own
+        newest = checkpoints.newest(folder).path.name
+        joint.run(replace(chosen, epochs=2), folder, resume=True)
+        assert read(folder.results)["weights"]["file"] == file.name
+        assert config.load(JointRecipe, folder.recipe).weights == str(file)
+        assert [line["checkpoint"] for line in read_run(folder.path).of("resume")] == [newest]
+
+    def test_a_finished_run_opens_without_the_file_but_makes_no_other_fresh_network(self, own, started):
+        folder, file, chosen = own
+        config.dump(chosen, folder.recipe)
+        saved_detector(file, seed=10)
+        prepared, model = joint.reopen(folder)
+        weights = checkpoints.best(started).weights()
+        assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+        with pytest.raises(CheckpointError, match="changed since the run started from it"):
+            prepared.task.model()
+        file.unlink()
+        prepared, model = joint.reopen(folder)
+        stored = read(started.results)["metrics"]["view_accuracy"]["value"]
+        assert joint.plain_scores(prepared, model)["metrics"]["view_accuracy"]["value"] == pytest.approx(stored)
+        with pytest.raises(ConfigError, match="nothing is downloaded"):
+            prepared.task.model()
+
+    def test_a_file_of_another_size_is_refused_before_anything_is_written(self, recipe, tmp_path):
+        file = saved_detector(tmp_path / "s.safetensors", seed=1, size="s")
+        folder = RunFolder(tmp_path / "none")
+        with pytest.raises(CheckpointError, match="--size s"):
+            joint.run(replace(recipe, weights=str(file)), folder)
+        assert not folder.recipe.exists() and not folder.record.read_text(encoding="utf-8")
+
+
+def saved_detector(path: Path, *, seed: int, size: str = "n") -> Path:
+    """The plain state dict of a YOLOv5 of 80 classes with random weights."""
+    torch.manual_seed(seed)
+    save_file(Yolo(YoloOptions(size=size, classes=80)).state_dict(), path)
+    return path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from math import log
 
 import pytest
 import torch
 
-from probes.finished_run import finished_run
+from probes.finished_run import finished_run, trained_network
 from tiny_street import VIEWS, tiny_frame
 from veritrain.data.frames import FrameSet
 from veritrain.data.sample import Frame
@@ -95,6 +96,25 @@ def test_a_fresh_network_fits_one_batch(tmp_path):
     found = OneBatchOverfit().values(finished_run(tmp_path, trained=False))
     assert found["last_loss"] <= 0.1 * found["first_loss"] and found["steps"] <= OneBatchOverfit.steps
     assert set(found["scores"]) >= {"frame_auroc", "point_ap"}
+
+
+def test_a_network_that_starts_from_a_file_is_fitted_from_scratch(tmp_path, monkeypatch):
+    """Its loss on the batch may be low already, and could then not fall by 90 %."""
+    run = finished_run(tmp_path, trained=False)
+    monkeypatch.setattr(OneBatchOverfit, "steps", 2)
+
+    class Trained(type(run.task)):
+        def model(self):
+            return deepcopy(trained_network())
+
+    class Started(Trained):
+        def from_scratch(self):
+            return run.task
+
+    known, started = (replace(run, task=kind(**vars(run.task))) for kind in (Trained, Started))
+    found = OneBatchOverfit().values(started)
+    assert found == OneBatchOverfit().values(run)
+    assert OneBatchOverfit().values(known)["first_loss"] < 0.7 * found["first_loss"], "the planted start does know"
 
 
 def test_the_batch_holds_both_classes(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,23 @@ def write_run(path: Path, word: str = "shown") -> RunFolder:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> RunFolder:
     return write_run(tmp_path_factory.mktemp("runs") / "demo-run")
+
+
+@pytest.fixture(scope="session")
+def started_run(run, tmp_path_factory) -> RunFolder:
+    """The same run, as if its training had started from a weight file."""
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "started-run")
+    shutil.copytree(run.path, folder.path)
+    weights = {
+        "file": "coco.safetensors",
+        "sha256": "cd" * 32,
+        "taken": {"backbone and neck": 342},
+        "from_scratch": {"view head": "the file has none"},
+        "left_out": {"detection head": "does not fit"},
+    }
+    results = json.loads(folder.results.read_text(encoding="utf-8"))
+    write_json(folder.results, {**results, "weights": weights})
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,13 @@ def test_the_card_escapes_foreign_words(refuted_run):
     assert "make labels a function" in text
 
 
+def test_the_card_tells_which_weights_training_started_from(run, started_run):
+    assert "Training started from" not in write_card(run).read_text(encoding="utf-8")
+    text = write_card(started_run).read_text(encoding="utf-8")
+    told = f"`coco.safetensors` (SHA-256 `{'cd' * 32}`); taken: backbone and neck; from scratch: view head."
+    assert f"- Training started from: {told} What that file was trained on is not known" in text
+
+
 def test_a_card_of_a_young_run_says_so(young_run):
     text = write_card(young_run).read_text(encoding="utf-8")
     assert "**NOT JUDGED YET.**" in text and "There are no test results yet" in text

@@ -173,6 +173,13 @@ def test_no_word_of_python_leaks(page):
         assert not words & {"nan", "NaN", "None", "Undefined", "inf", "Markup", "dict", "null"}
 
 
+def test_the_weights_that_training_started_from_are_in_the_model_card(page, started_run):
+    text = parse(write_report(started_run).read_text(encoding="utf-8")).text()
+    assert "coco.safetensors" in text and "cd" * 32 in text and "from scratch: view head" in text
+    assert "What that file was trained on is not known" in text
+    assert "Training started from" not in page.text()
+
+
 def test_a_young_run_says_that_it_is_not_done(young_run):
     text = parse(write_report(young_run).read_text(encoding="utf-8")).text()
     assert "NOT JUDGED YET" in text and "This run has not ended." in text

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from veritrain.losses.yolo import scaled_gains
 from veritrain.models.options import YoloOptions
+from veritrain.models.yolo_start import WeightFile
 from veritrain.tasks.joint import (
     NOTHING_CALLED,
     VIEW_TERM,
@@ -186,6 +188,17 @@ def test_noise_instead_of_a_view_reaches_no_parameter():
     losses = task.losses(model(batch), batch)
     found = torch.autograd.grad(losses[VIEW_TERM].sum(), list(model.parameters()), allow_unused=True)
     assert all(gradient is None for gradient in found)
+
+
+def test_fresh_networks_start_from_the_file_unless_from_scratch(tmp_path):
+    torch.manual_seed(3)
+    source = task_of().model()
+    save_file(source.state_dict(), tmp_path / "start.safetensors")
+    task = task_of(weights=WeightFile.of(tmp_path / "start.safetensors"))
+    started, scratch = task.model().state_dict(), task.from_scratch().model().state_dict()
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in started.items())
+    assert not torch.equal(scratch["model.0.conv.weight"], started["model.0.conv.weight"])
+    assert task.from_scratch() == task_of()
 
 
 def test_anchors_are_those_of_the_head():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from rich.table import Table
 from veritrain import catalog, config
 from veritrain.commands.detection_tables import print_echo
 from veritrain.data.anovox import AnoVoxFormat
+from veritrain.data.boxes_out import export_boxes
 from veritrain.data.draw_boxes import write_drawn
 from veritrain.data.echo import EchoFormat
 from veritrain.data.echo_inspection import EchoInspection, inspect_echo
+from veritrain.data.echo_subset import EchoSubsetOptions, EchoSubsetSummary, write_echo_subset
 from veritrain.data.inspection import SAMPLE, Inspection, inspect, share
 from veritrain.data.labels_out import FORMS, export_labels
 from veritrain.data.options import POLICIES, AnoVoxOptions, EchoOptions
-from veritrain.data.subset import SubsetOptions, write_subset
+from veritrain.data.subset import SubsetOptions, SubsetSummary, write_subset
 from veritrain.errors import DataError, LayoutError, UsageError, did_you_mean
 
 Parser = Callable[[str, str, str], ArgumentParser]
@@ -110,7 +112,7 @@ def format_of(path: str) -> str:
 
 
 def _check_anovox(given: Namespace) -> tuple[Inspection, Callable[[Inspection, Console], None]]:
-    _demand_unset(given, "anovox", draw=None, **asdict(EchoOptions()))
+    _demand_unset(given, "anovox", draw=None, **_usual(EchoOptions))
     source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
     return inspect(source, sample=given.sample or None), print_inspection
 
@@ -144,21 +146,61 @@ def _demand_unset(given: Namespace, name: str, **usual: Any) -> None:
             )
 
 
+def _usual(options: type[Any], *, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What the options of a format are when nobody says them."""
+    return {name: value for name, value in asdict(options()).items() if name not in skip}
+
+
 def subset(words: list[str], new_parser: Parser, parse: Parse) -> int:
-    """data subset PATH OUT: a part of a data set as a data set of its own."""
+    """data subset PATH OUT: a part of a data set as a data set of its own; whole scenarios, or whole patients."""
     parser = new_parser(
         "data subset", subset.__doc__ or "", "veritrain data subset data/streets data/part --share 0.25 --frames 4"
     )
     parser.add_argument("path", type=str)
     parser.add_argument("out", type=str, help="a folder that does not exist yet, outside PATH")
-    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
+    parser.add_argument("--layout", type=str, default="auto", help="anovox: auto, or 2024 or 2023 where both lie there")
     parser.add_argument("--link", action="store_true", help="hard links instead of copies: a change in one is in both")
     config.add_recipe(parser, SubsetOptions, skip={"link"})
+    config.add_recipe(parser, EchoSubsetOptions, skip=set(BOTH_SUBSETS))
+    config.add_recipe(parser, EchoOptions, skip=set(COPIED))
     given = parse(parser, words)
-    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
-    summary = write_subset(source, Path(given.out), config.build(SubsetOptions, given))
-    print(json.dumps({**asdict(summary), "path": str(summary.path)}, indent=1))
+    taken = SUBSETS[_known_format(given.path, SUBSETS)](given)
+    print(json.dumps({**asdict(taken), "path": str(taken.path)}, indent=1))
     return 0
+
+
+COPIED = frozenset({"longest_side"})
+"""Options of images that are decoded; files are copied as they are."""
+BOTH_SUBSETS = frozenset({"share", "frames", "seed", "link"})
+
+
+def _subset_anovox(given: Namespace) -> SubsetSummary:
+    _demand_unset(given, "anovox", **_usual(EchoSubsetOptions, skip=BOTH_SUBSETS), **_usual(EchoOptions, skip=COPIED))
+    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout))
+    return write_subset(source, Path(given.out), config.build(SubsetOptions, given))
+
+
+def _subset_echo(given: Namespace) -> EchoSubsetSummary:
+    _demand_unset(given, "echo", layout="auto", **_usual(SubsetOptions, skip=BOTH_SUBSETS))
+    source = EchoFormat(given.path, config.build(EchoOptions, given))
+    return write_echo_subset(source, Path(given.out), config.build(EchoSubsetOptions, given))
+
+
+SUBSETS: dict[str, Callable[[Namespace], Any]] = {"anovox": _subset_anovox, "echo": _subset_echo}
+"""Format -> what takes a part of it; a test holds the names against the catalogue's."""
+
+
+def _known_format(path: str, known: Mapping[str, object]) -> str:
+    """The format at ``path``, refused by name where the command has nothing for it."""
+    name = format_of(path)
+    if name not in known:
+        raise UsageError(
+            f"this command has nothing for the format {name}",
+            expected=" or ".join(known),
+            found=name,
+            fix="`veritrain data --help` lists what there is",
+        )
+    return name
 
 
 def export(words: list[str], new_parser: Parser, parse: Parse) -> int:
@@ -166,13 +208,35 @@ def export(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser = new_parser("data export", export.__doc__ or "", "veritrain data export data/streets labels --as coco")
     parser.add_argument("path", type=str)
     parser.add_argument("out", type=str, help="a new or empty folder")
-    parser.add_argument("--as", choices=FORMS, required=True, help="coco masks, a csv of frames, or npy arrays")
-    parser.add_argument("--layout", type=str, default="auto", help="auto, or 2024 or 2023 where both lie there")
-    parser.add_argument("--on_broken", choices=POLICIES, default="skip", help="skip counts what cannot be read")
+    parser.add_argument(
+        "--as",
+        choices=FORMS,
+        required=True,
+        help="coco: masks, or boxes (echo); anovox: a csv of frames, or npy arrays",
+    )
+    parser.add_argument("--layout", type=str, default="auto", help="anovox: auto, or 2024 or 2023 where both lie there")
+    broken = "skip counts what cannot be read, error stops; skip without it (anovox), error (echo)"
+    parser.add_argument("--on_broken", choices=("", *POLICIES), default="", help=broken)
+    config.add_recipe(parser, EchoOptions, skip={"on_broken", *COPIED})
     given = parse(parser, words)
-    source = AnoVoxFormat(given.path, AnoVoxOptions(layout=given.layout, on_broken=given.on_broken))
-    print(json.dumps(export_labels(source, Path(given.out), given["as"]), indent=1))
+    print(json.dumps(EXPORTS[_known_format(given.path, EXPORTS)](given), indent=1))
     return 0
+
+
+def _export_anovox(given: Namespace) -> dict[str, Any]:
+    _demand_unset(given, "anovox", **_usual(EchoOptions, skip=COPIED | {"on_broken"}))
+    options = AnoVoxOptions(layout=given.layout, on_broken=given.on_broken or "skip")
+    return export_labels(AnoVoxFormat(given.path, options), Path(given.out), given["as"])
+
+
+def _export_echo(given: Namespace) -> dict[str, Any]:
+    _demand_unset(given, "echo", layout="auto")
+    options = config.build(EchoOptions, {**given.as_dict(), "on_broken": given.on_broken or "error"})
+    return export_boxes(EchoFormat(given.path, options), Path(given.out), given["as"])
+
+
+EXPORTS: dict[str, Callable[[Namespace], dict[str, Any]]] = {"anovox": _export_anovox, "echo": _export_echo}
+"""Format -> what writes its labels; a test holds the names against the catalogue's."""
 
 
 def print_inspection(inspection: Inspection, console: Console) -> None:

@@ -77,13 +77,7 @@ class LabelWriter:
             raise UsageError(
                 f"no form '{self.form}'", expected=", ".join(FORMS), found=self.form, fix=did_you_mean(self.form, FORMS)
             )
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise UsageError(
-                "labels would be mixed with what is there",
-                expected="a new or empty folder",
-                found=str(self.folder),
-                fix="choose another folder",
-            )
+        demand_unmixed(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -145,6 +139,17 @@ class LabelWriter:
                 f"{name}_dtype": None if array is None else str(array.dtype),
             }
         return cells
+
+
+def demand_unmixed(folder: Path) -> None:
+    """Raises UsageError where ``folder`` holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "labels would be mixed with what is there",
+            expected="a new or empty folder",
+            found=str(folder),
+            fix="choose another folder",
+        )
 
 
 def export_labels(source: AnoVoxFormat, folder: Path, form: str) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from veritrain.data.anovox import AnoVoxFormat
 from veritrain.data.anovox_index import ARCHIVE, CONFIGURATION, COUNTER, Scenario
 from veritrain.data.options import AnoVoxOptions
+from veritrain.data.taking import demand_apart, take, whole_or_nothing, world_card
 from veritrain.errors import ConfigError, StorageError, UsageError
 
 CARD = "subset.json"
@@ -29,8 +28,9 @@ class SubsetOptions:
         scenarios: folder names of scenarios, or beginnings of them (Scenario_1a2b, or 1a2b), separated by commas.
         types: normality, static, sudden_braking, unknown, separated by commas.
         towns: such as Town03, separated by commas.
-        share: of the scenarios of each type that are left, drawn by the seed; at least one a type.
-        frames: of each scenario, evenly spaced in time; 0 takes all.
+        share: of the scenarios of each type that are left (echo: of the patients of each class), drawn by the seed; at
+            least one each.
+        frames: of each scenario (echo: of each video), evenly spaced in time; 0 takes all.
         seed: of the drawing.
         link: hard links instead of copies: no room taken, but a change in one place is a change in both.
 
@@ -89,24 +89,11 @@ def write_subset(source: AnoVoxFormat, out: Path | str, options: SubsetOptions) 
     """
     folder = Path(out)
     chosen = choose(source, options)
-    _demand_apart(source, folder)
+    demand_apart(folder, source.path)
     taken = {scenario.group: spaced(scenario.frames, options.frames) for scenario in chosen}
-    existed = folder.exists()
-    try:
+    with whole_or_nothing(folder, link=options.link):
         counts = [_write(source, folder, scenario, set(taken[scenario.group]), options) for scenario in chosen]
         _write_card(source, folder, chosen, taken, options)
-    except OSError as error:
-        for child in folder.iterdir() if existed and folder.is_dir() else []:
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
-        if not existed:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise StorageError(
-            "the subset cannot be written",
-            file=folder,
-            expected="a writable folder with room" + (", on the disk of the data set (--link)" if options.link else ""),
-            found=str(error),
-            fix="leave out --link" if options.link else "free some space or choose another folder",
-        ) from error
     _demand_equal(folder, source, taken)
     return SubsetSummary(
         path=folder,
@@ -190,25 +177,6 @@ def _drawn(scenarios: list[Scenario], part: float, seed: int) -> list[Scenario]:
     return [scenario for scenario in scenarios if scenario.group in groups]
 
 
-def _demand_apart(source: AnoVoxFormat, folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            "the folder holds something already",
-            file=folder,
-            expected="a folder that does not exist or is empty",
-            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
-            fix="choose another folder, or remove this one",
-        )
-    if folder.resolve().is_relative_to(source.path.resolve()):
-        raise UsageError(
-            "the subset would lie inside the data set",
-            file=folder,
-            expected="a folder outside",
-            found=f"a folder below {source.path}",
-            fix="choose another folder: the data set would hold every scenario taken twice",
-        )
-
-
 def _place(source: AnoVoxFormat, scenario: Scenario) -> Path:
     """Where a scenario lies below the new root: with its archive's name, which says town and type."""
     archive = next((parent for parent in scenario.path.parents if ARCHIVE.fullmatch(parent.name)), None)
@@ -230,33 +198,23 @@ def _write(
         if len(below.parts) > 1 and not of_a_frame:
             left += 1
         elif not of_a_frame or int(token) in frames:
-            _put(file, target / below, options)
+            take(file, target / below, link=options.link)
             written += 1
     configuration = scenario.path.parent / CONFIGURATION
     for file in sorted(configuration.glob("*.json")):
         if not (target.parent / CONFIGURATION / file.name).exists():
-            _put(file, target.parent / CONFIGURATION / file.name, options)
+            take(file, target.parent / CONFIGURATION / file.name, link=options.link)
             written += 1
     return written, left
-
-
-def _put(file: Path, target: Path, options: SubsetOptions) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if options.link:
-        os.link(file, target)
-    else:
-        shutil.copyfile(file, target)
 
 
 def _write_card(
     source: AnoVoxFormat, folder: Path, chosen: list[Scenario], taken: dict[str, list[int]], options: SubsetOptions
 ) -> None:
     """``subset.json``, and the world's own card where the data are made: a part of made data is made."""
-    for root in (source.path, *source.path.resolve().parents[:3]):
-        made = root / "veritrain_world.json"
-        if made.is_file():
-            _put(made, folder / made.name, options)
-            break
+    made = world_card((source.path, *source.path.resolve().parents[:3]))
+    if made is not None:
+        take(made, folder / made.name, link=options.link)
     content: dict[str, Any] = {
         "schema": 1,
         "layout": source.layout,

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from torch import nn
 
 from veritrain import config
 from veritrain.data.detection_frames import ExchangedImages
+from veritrain.errors import CheckpointError
 from veritrain.experiments.driving_data import short_hash
 from veritrain.experiments.echo_data import EchoData, open_echo_data
 from veritrain.experiments.joint_pictures import write_gallery
-from veritrain.experiments.joint_results import balance_told, joint_results
+from veritrain.experiments.joint_results import WEIGHTS_NOTE, balance_told, joint_results, weights_told
 from veritrain.experiments.run_folder import (
     EXCUSED,
-    FREE_ON_RESUME,
     PERMUTED_RUNS,
     demand_same_data,
     environment,
@@ -34,8 +35,10 @@ from veritrain.experiments.run_folder import (
     tell_start,
     valued,
 )
+from veritrain.experiments.run_folder import FREE_ON_RESUME as FREE_OF_ALL
 from veritrain.experiments.short import short_training
 from veritrain.models.options import COCO_ANCHORS, Anchors, YoloOptions
+from veritrain.models.yolo_start import WeightFile
 from veritrain.probes.probe import FinishedRun, hash_of
 from veritrain.record import RecordWriter, RunFolder, write_json
 from veritrain.tasks.joint import NOTHING_CALLED, JointTask, flip_labels, term_weights_of
@@ -48,6 +51,8 @@ from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
 from veritrain.training.options import LoopOptions
 
+FREE_ON_RESUME = (*FREE_OF_ALL, "weights")
+"""The weight file may lie elsewhere; that its content is the same is told by its digest."""
 SELECTED_BY = "mean_of_claims"
 """The validation score that chooses the checkpoint: the mean of the claims' metrics."""
 
@@ -65,6 +70,7 @@ def prepare(recipe: JointRecipe) -> Prepared:
     """Read the data and set the task up."""
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    weights = WeightFile.of(recipe.weights) if recipe.weights else None
     data = open_echo_data(recipe)
     network = _network(recipe, data)
     own = recipe.weighs_tasks
@@ -79,6 +85,7 @@ def prepare(recipe: JointRecipe) -> Prepared:
             view=1.0 if own else recipe.view_weight,
         ),
         noise=recipe.balance == "report004",
+        weights=weights,
     )
     return Prepared(recipe=recipe, data=data, task=task)
 
@@ -152,6 +159,7 @@ def run(
         prepared = prepare(tracked)  # type: ignore[arg-type]
         if resume:
             refuse_changes(folder, recipe, prepared.data.card, free=FREE_ON_RESUME, digest_of=digest_of)
+            _refuse_other_weights(folder, recipe, prepared.task.weights)
         # What does not fit is refused before anything is written.
         options = loop_options(prepared.recipe)
         torch.manual_seed(recipe.seed)
@@ -163,6 +171,10 @@ def run(
         tell_start(writer, prepared.task, resume=resume)
         writer.say(prepared.data.held)
         writer.say(prepared.data.split.told())
+        if prepared.task.weights is not None:
+            start = prepared.task.weights.matched(model)
+            writer.event("note", kind=WEIGHTS_NOTE, text=start.told(), **start.as_json())
+            writer.say(start.told())
         if recipe.precision == "auto":
             writer.say(f"precision auto is {options.precision} on this machine")
         _fit(prepared, model, options, writer, folder, resume, after_epoch)
@@ -208,7 +220,11 @@ def _fit(
             "letterbox": list(data.card["image_size"]),
             "term_weights": dict(task.term_weights),
         },
-        recipe={"fingerprint": fingerprint(recipe), "data": digest_of(data.card)},
+        recipe={
+            "fingerprint": fingerprint(recipe),
+            "data": digest_of(data.card),
+            "weights": None if task.weights is None else task.weights.sha256,
+        },
         balance=recipe.balancing(),
     )
 
@@ -223,6 +239,26 @@ def _mean_of_claims(task: JointTask, scores: Mapping[str, float | None]) -> floa
 def fingerprint(recipe: JointRecipe) -> str:
     """What must not change between a checkpoint and its resumption."""
     return fingerprint_of(recipe, FREE_ON_RESUME)
+
+
+def _refuse_other_weights(folder: RunFolder, recipe: JointRecipe, file: WeightFile | None) -> None:
+    """Before anything is written: a resumed run keeps the weight file that it started from, wherever it lies.
+
+    Raises:
+        CheckpointError: its content changed, there is one now, or there is none any more.
+    """
+    newest = checkpoints.newest(folder)
+    if newest is None:
+        return
+    before, now = newest.state["recipe"].get("weights"), None if file is None else file.sha256
+    if before != now:
+        raise CheckpointError(
+            "the weights that the run starts from changed",
+            expected="no weights" if before is None else f"weights with sha256 {before}",
+            found="no weights" if now is None else f"weights with sha256 {now}",
+            fix="resume with the file that the run started from, or train a new run",
+            file=recipe.weights or folder.recipe,
+        )
 
 
 def digest_of(card: Mapping[str, Any]) -> str:
@@ -243,6 +279,7 @@ def _report_test(
     results, predictions = results_of(prepared, model)
     results["checkpoint"] = scored_checkpoint(folder, best)
     results["balance"] = balance_told(folder)
+    results["weights"] = weights_told(folder)
     write_json(folder.results, results)
     _write_predictions(prepared, predictions, folder)
     for name, entry in results["metrics"].items():
@@ -358,8 +395,14 @@ def reopen(folder: RunFolder) -> tuple[Prepared, nn.Module]:
     Raises:
         RecordError: the folder is no run, or its data are not those it was trained on.
     """
-    prepared = prepare(config.load(JointRecipe, folder.recipe))
+    recipe = config.load(JointRecipe, folder.recipe)
+    # The checkpoint holds all weights: the file that training started from may be gone. Probes that ask for a fresh
+    # network ask for that file, and it must be the one that it was.
+    prepared = prepare(replace(recipe, weights=""))
     demand_same_data(folder, prepared.data.card, digest_of)
-    model = prepared.task.model()
-    checkpoints.load_weights(checkpoints.best(folder), model)
+    best, model = checkpoints.best(folder), prepared.task.model()
+    checkpoints.load_weights(best, model)
+    if recipe.weights:
+        file = WeightFile(path=Path(recipe.weights), sha256=str(best.state["recipe"]["weights"]))
+        prepared = replace(prepared, recipe=recipe, task=replace(prepared.task, weights=file))
     return prepared, model

@@ -24,6 +24,8 @@ from veritrain.training.evaluate import entries_of_classes, scores_with_interval
 
 BOX_SCORES = ("map_50", "map", "precision", "recall", "f1")
 GIVEN_VALVE = "view_accuracy_given_valve"
+WEIGHTS_NOTE = "weights"
+"""Kind of the note in the record that says what was taken of a weight file."""
 FULLEST = 0.1
 """Share of the test images from which on a single patient is named beside n."""
 
@@ -138,6 +140,12 @@ def _box_calibration(tables: BoxTables, groups: Sequence[str]) -> dict[str, Any]
         "n": int(called.sum()),
         "threshold": threshold,
     }
+
+
+def weights_told(folder: RunFolder) -> dict[str, Any] | None:
+    """What the record says of the weight file that training started from; None where it started from scratch."""
+    notes = [note for note in read_run(folder.path).of("note") if note.get("kind") == WEIGHTS_NOTE]
+    return {key: notes[-1][key] for key in ("file", "sha256", "taken", "from_scratch", "left_out")} if notes else None
 
 
 def balance_told(folder: RunFolder) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Whether a state dict fits a network, and which of its keys do not."""
+"""Whether a state dict fits a network, which of its keys do not, and whether its numbers are weights."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def mismatch(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
             for name in own
             if name in given and own[name].shape != given[name].shape
         ],
+    }
+    return "; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names)
+
+
+def unusable(weights: Mapping[str, Tensor]) -> str:
+    """Weights that are whole numbers (a quantised file), NaN or infinite, counted and named; empty when none is."""
+    parts = {
+        "of whole numbers": [f"{name} ({one.dtype})" for name, one in weights.items() if not one.is_floating_point()],
+        "with NaN or infinity": [name for name, one in weights.items() if not one.float().isfinite().all()],
     }
     return "; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names)
 

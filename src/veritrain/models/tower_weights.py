@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError, ConfigError
-from veritrain.models.state_match import listed, mismatch
+from veritrain.models.state_match import mismatch, unusable
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -53,14 +53,11 @@ def load_tower(tower: nn.Module, path: str | Path) -> None:
 
 
 def _demand_numbers(path: Path, weights: Mapping[str, Tensor]) -> None:
-    whole = [f"{name} ({value.dtype})" for name, value in weights.items() if not value.is_floating_point()]
-    broken = [name for name, value in weights.items() if not value.float().isfinite().all()]
-    if whole or broken:
-        parts = {"of whole numbers": whole, "with NaN or infinity": broken}
+    if at_fault := unusable(weights):
         raise CheckpointError(
             "the weight file holds no usable weights",
             expected="finite floating-point numbers",
-            found="; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names),
+            found=at_fault,
             fix="take the file of the unquantised, finished training",
             file=path,
         )

@@ -17,8 +17,9 @@ from veritrain.models.state_match import mismatch
 
 PICKLED = (".pt", ".pth")
 HOW_TO_CONVERT = (
-    "where you trust the file and have the code it needs, write its plain state dict once: "
-    "safetensors.torch.save_file(model.float().state_dict(), 'weights.safetensors')"
+    "where you trust the file, convert it once in the environment that wrote it: from safetensors.torch import "
+    "save_file; save_file(torch.load('FILE.pt', weights_only=False)['model'].float().state_dict(), "
+    "'FILE.safetensors')"
 )
 
 
@@ -35,7 +36,7 @@ def load_yolo(network: nn.Module, path: str | Path) -> None:
             view head); the keys at fault are named.
     """
     path = Path(path)
-    tensors = _read(path)
+    tensors = read_weights(path)
     own = network.state_dict()
     if at_fault := mismatch(own, tensors):
         raise CheckpointError(
@@ -48,15 +49,14 @@ def load_yolo(network: nn.Module, path: str | Path) -> None:
     network.load_state_dict(tensors)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file() or path.suffix.lower() not in (".safetensors", *PICKLED):
-        raise ConfigError(
-            "weights: no file that can be read",
-            expected="a local .safetensors file, or a .pt with a plain state dict",
-            found=path.name if path.is_file() else "nothing",
-            fix="give the path of the file; nothing is downloaded",
-            file=path,
-        )
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Name to tensor, as the file has them, on the CPU; nothing in it is executed.
+
+    Raises:
+        ConfigError: no such file, or neither .safetensors nor .pt nor .pth.
+        CheckpointError: it cannot be read, or holds more than names and tensors.
+    """
+    demand_weight_file(path)
     if path.suffix.lower() in PICKLED:
         return _plain(_unpickled(path), path)
     try:
@@ -65,6 +65,18 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             "the weights cannot be read", expected="a .safetensors file", found=str(error), file=path
         ) from error
+
+
+def demand_weight_file(path: Path) -> None:
+    """Raises ConfigError unless there is a file of a kind that is read."""
+    if not path.is_file() or path.suffix.lower() not in (".safetensors", *PICKLED):
+        raise ConfigError(
+            "weights: no file that can be read",
+            expected="a local .safetensors file, or a .pt with a plain state dict",
+            found=path.name if path.is_file() else "nothing",
+            fix="give the path of the file; nothing is downloaded",
+            file=path,
+        )
 
 
 def _unpickled(path: Path) -> Any:

@@ -132,9 +132,19 @@ def _model_part(record: RunRecord) -> list[str]:
     checkpoint = results.get("checkpoint") or {}
     if checkpoint:
         facts.append(f"{say('checkpoint')}: `{checkpoint.get('file')}` (SHA-256 `{checkpoint.get('sha256')}`)")
+    facts += _start_of(results.get("weights") or {})
     listed = [f"- {fact}" for fact in facts]
     use = [f"**{say('intended_use')}.** {say('intended_words')}", "", f"**{say('limits')}.** {say('limits_words')}", ""]
     return ["## Model", "", *listed, *([""] if listed else []), *use]
+
+
+def _start_of(weights: Mapping[str, Any]) -> list[str]:
+    """Which file training started from and what was taken of it; nothing where it started from scratch."""
+    if not weights:
+        return []
+    parts = [f"{say(key)}: {plain(', '.join(weights[key]))}" for key in ("taken", "from_scratch") if weights.get(key)]
+    told = f"{say('started_from')}: `{weights.get('file')}` (SHA-256 `{weights.get('sha256')}`); {'; '.join(parts)}"
+    return [f"{told}. {say('started_means')}"]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -317,6 +317,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "size_mb": ("Size, MB", "大小（MB）"),
     "latency_ms": ("Latency of one sample, ms", "单样本延迟（ms）"),
     "checkpoint": ("Checkpoint", "检查点"),
+    "started_from": ("Training started from", "训练起始权重"),
+    "taken": ("taken", "已采用"),
+    "from_scratch": ("from scratch", "从零开始"),
+    "started_means": (
+        "What that file was trained on is not known: if it saw test images, the scores say less.",
+        "该文件用哪些数据训练过不得而知：若其见过测试图像，分数的说服力会降低。",
+    ),
     "epoch": ("Epoch", "轮次"),
     "sha256": ("SHA-256", "SHA-256"),
     "looks": ("Looks at the test split", "查看测试集的次数"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -19,6 +19,7 @@ from veritrain.models.nms import suppress
 from veritrain.models.options import STRIDES, Anchors, YoloOptions
 from veritrain.models.yolo import LEVELS
 from veritrain.models.yolo_decode import corners_of, decode_level
+from veritrain.models.yolo_start import WeightFile
 from veritrain.models.yolo_view import yolo_of
 from veritrain.record import Claim
 from veritrain.tasks.box_tables import BoxTables, known_box_answers
@@ -60,6 +61,7 @@ class JointTask:
         term_weights: of box, obj, cls and view, in the total.
         threshold: the score from which on boxes are called, chosen on validation; None: no precision, recall and F1.
         noise: the view is random numbers (report 004's classifier, spoilt on purpose).
+        weights: the file that fresh networks start from; None: from scratch.
         name: the word after ``veritrain train``.
     """
 
@@ -69,6 +71,7 @@ class JointTask:
     term_weights: Mapping[str, float]
     threshold: float | None = None
     noise: bool = False
+    weights: WeightFile | None = None
     name: str = "joint"
 
     @property
@@ -82,10 +85,21 @@ class JointTask:
         return {**groups, **({"view": (VIEW_TERM,)} if self.network.sees_view else {})}
 
     def model(self) -> nn.Module:
+        """A fresh network; with ``weights``, what fits of the file is in it.
+
+        Raises:
+            ConfigError, CheckpointError: the file has gone, changed, or is of another network.
+        """
         network = yolo_of(self.network)
+        if self.weights is not None:
+            self.weights.start(network)
         if self.noise:
             noise_instead_of(network, VIEW_TERM)
         return network
+
+    def from_scratch(self) -> JointTask:
+        """The same task on networks that start from no file."""
+        return replace(self, weights=None)
 
     def losses(self, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """YOLOv5's box, objectness and class losses, and the cross-entropy of the view in nats; (B,) each, no gains."""

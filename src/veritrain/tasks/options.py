@@ -248,6 +248,8 @@ class JointRecipe:
         tasks: both, detection or view; one alone is a single-task control.
         dual: two separate networks, one for each task.
         size: n, s, m, l or x of YOLOv5.
+        weights: a local .safetensors file, or a .pt with a plain state dict, to start from: backbone and neck, and each
+            head that fits; what is taken and what is not is told and recorded. Empty starts from scratch.
         imgsz: pixels of the longer side of an image.
         view_head: what the view is read from: p3 (report 004's), p5, or pooled (all three levels).
         anchors: auto (fitted to the training boxes where those of COCO miss one in 50 or more) or coco.
@@ -307,6 +309,7 @@ class JointRecipe:
     tasks: Literal["both", "detection", "view"] = "both"
     dual: bool = False
     size: YoloSize = "n"
+    weights: str = ""
     imgsz: int = 160
     view_head: Literal["p3", "p5", "pooled"] = "pooled"
     anchors: Literal["auto", "coco"] = "auto"

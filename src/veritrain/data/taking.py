@@ -1,0 +1,76 @@
+"""Files of a data set copied or linked into a folder of their own: nothing is written over, nothing half is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from veritrain.errors import StorageError, UsageError
+
+WORLD = "veritrain_world.json"
+"""The card of a made data set; a part of made data is made data."""
+
+
+def demand_apart(folder: Path, root: Path) -> None:
+    """Refuse a folder for a part of the data set at ``root``.
+
+    Raises:
+        UsageError: it holds something, or lies inside the data set.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "the folder holds something already",
+            file=folder,
+            expected="a folder that does not exist or is empty",
+            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
+            fix="choose another folder, or remove this one",
+        )
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            "the subset would lie inside the data set",
+            file=folder,
+            expected="a folder outside",
+            found=f"a folder below {root}",
+            fix="choose another folder: the data set would hold twice what is taken",
+        )
+
+
+def take(file: Path, target: Path, *, link: bool) -> None:
+    """Copy one file, or make a hard link to it; raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        os.link(file, target)
+    else:
+        shutil.copyfile(file, target)
+
+
+@contextmanager
+def whole_or_nothing(folder: Path, *, link: bool) -> Iterator[None]:
+    """While it is open, ``folder`` (empty, or not there) is written; where that fails it is as it was before.
+
+    Raises:
+        StorageError: the disk is full, read-only, or cannot link.
+    """
+    existed = folder.exists()
+    try:
+        yield
+    except OSError as error:
+        for child in folder.iterdir() if existed and folder.is_dir() else []:
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise StorageError(
+            "the subset cannot be written",
+            file=folder,
+            expected="a writable folder with room" + (", on the disk of the data set (--link)" if link else ""),
+            found=str(error),
+            fix="leave out --link" if link else "free some space or choose another folder",
+        ) from error
+
+
+def world_card(places: Sequence[Path]) -> Path | None:
+    """The card of a made data set that lies in one of these folders, the first that has one; None without."""
+    return next((place / WORLD for place in places if (place / WORLD).is_file()), None)
