@@ -219,6 +219,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "step": ("optimiser step", "优化步数"),
     "loss": ("loss", "损失"),
     "best": ("best", "最佳"),
+    "balancing": ("Balancing of the tasks", "任务之间的平衡"),
+    "balancer": ("Balancer", "平衡方法"),
+    "balancing_note": (
+        "Weight: what multiplies a task's loss, or its gradient where gradients are combined. Loss ratio: a loss over "
+        "its first value, divided by the mean of that over the tasks; above 1 a task lags behind. Gradient norm: of the "
+        "loss without its weight. Cosine: between the gradients of two tasks; below 0 they pull apart. Where a point "
+        "stands for several measured steps it is their mean, and the band goes from the least to the most of them.",
+        "权重：与任务损失相乘的系数；在合并梯度的方法中与其梯度相乘。损失比：损失除以其初始值，再除以各任务的平均；"
+        "高于 1 表示该任务落后。梯度范数：未加权损失的梯度范数。余弦：两个任务梯度之间的余弦；低于 0 时方向相背。"
+        "一个点代表多个测量步时取其平均，色带为其最小值到最大值。",
+    ),
+    "at_shared": ("Measured at the parameters that the tasks share.", "在各任务共享的参数上测量。"),
+    "at_all": (
+        "The network declares no shared parameters: measured over all of its parameters.",
+        "网络未声明共享参数：在其全部参数上测量。",
+    ),
+    "task_weight": ("weight of the task (no unit)", "任务权重（无量纲）"),
+    "task_ratio": ("loss ratio (no unit)", "损失比（无量纲）"),
+    "task_norm": ("gradient norm (loss per unit of parameter)", "梯度范数（损失 / 单位参数）"),
+    "task_cosine": ("cosine of the gradients (no unit)", "梯度余弦（无量纲）"),
+    "mean_of_tasks": ("1: the mean of the tasks", "1：各任务的平均"),
+    "right_angles": ("0: neither helps nor hinders the other", "0：互不促进也互不妨碍"),
     "ranking": ("ROC and precision-recall", "ROC 与精确率-召回率曲线"),
     "ranking_note": (
         "The ring marks the threshold chosen on validation.",
