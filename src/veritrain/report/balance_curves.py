@@ -1,4 +1,4 @@
-"""What a balancer did, over steps: weights, loss ratios and gradient norms of the tasks, and how far they pull apart."""
+"""What a balancer did over steps: weights, loss ratios, gradient norms of the tasks, and how far they pull apart."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def balance_charts(record: RunRecord, language: Language = "en") -> list[str]:
     drawn: list[str | None] = []
     for kind, words, level in CHARTS:
         lines = [(name, points) for (of, name), points in found.items() if of == kind]
-        for start in range(0, len(lines), STYLES):
-            drawn.append(_chart(lines[start : start + STYLES], words, level, language))
+        parts = [lines[start : start + STYLES] for start in range(0, len(lines), STYLES)]
+        drawn += [_chart(part, words, level, language) for part in parts]
     return [svg for svg in drawn if svg is not None]
 
 

@@ -185,7 +185,7 @@ def _unit_chart(
         return None
     low, high = curve.get("low"), curve.get("high")
     banded = bool(low and high and len(low) == len(high) == len(x))
-    keep = _spread(len(x), MOST_POINTS)
+    keep = spaced(len(x), MOST_POINTS)
     line = Line(
         label=level,
         x=[x[i] for i in keep],
@@ -207,8 +207,8 @@ def _unit_chart(
     return draw(axes, *([] if chance is None else [chance]), line, *marks, language=language)
 
 
-def _spread(length: int, most: int) -> list[int]:
-    """At most ``most`` places over ``range(length)``, both ends among them."""
+def spaced(length: int, most: int) -> list[int]:
+    """At most ``most`` evenly spaced places over ``range(length)``, both ends among them."""
     if length <= most:
         return list(range(length))
     return sorted({round(i * (length - 1) / (most - 1)) for i in range(most)})

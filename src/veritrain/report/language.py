@@ -223,9 +223,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "balancer": ("Balancer", "平衡方法"),
     "balancing_note": (
         "Weight: what multiplies a task's loss, or its gradient where gradients are combined. Loss ratio: a loss over "
-        "its first value, divided by the mean of that over the tasks; above 1 a task lags behind. Gradient norm: of the "
-        "loss without its weight. Cosine: between the gradients of two tasks; below 0 they pull apart. Where a point "
-        "stands for several measured steps it is their mean, and the band goes from the least to the most of them.",
+        "its first value, divided by the mean of that over the tasks; above 1 a task lags behind. Gradient norm: of "
+        "the loss without its weight. Cosine: between the gradients of two tasks; below 0 they pull apart. Where a "
+        "point stands for several measured steps it is their mean; the band goes from the least to the most of them.",
         "权重：与任务损失相乘的系数；在合并梯度的方法中与其梯度相乘。损失比：损失除以其初始值，再除以各任务的平均；"
         "高于 1 表示该任务落后。梯度范数：未加权损失的梯度范数。余弦：两个任务梯度之间的余弦；低于 0 时方向相背。"
         "一个点代表多个测量步时取其平均，色带为其最小值到最大值。",
@@ -291,6 +291,39 @@ WORDS: dict[str, tuple[str, str]] = {
         "A score orders frames, returns or pixels; it is not a probability. Green marks what is labelled anomalous.",
         "得分只表示帧、回波或像素之间的排序，不是概率。绿色标出标注为异常的部分。",
     ),
+    "predicted_images": ("Predicted images", "预测的图像"),
+    "skip_images": ("Skip to the images", "跳到各图像"),
+    "recordings_stay": (
+        "This page holds pictures that are not made: keep it where the recordings may be.",
+        "本页含有非人造的图像：请只保存在允许存放这些记录的地方。",
+    ),
+    "worst_first": (
+        "The worst come first: most wrong answers, then the surest wrong answer.",
+        "最差的在前：先按错误数，再按错误回答的把握程度排列。",
+    ),
+    "worst_on_page": ("the worst ones on this page; predictions.json has all", "本页为最差者；全部见 predictions.json"),
+    "no_labels": ("There are no labels to hold these answers against.", "没有标注可供对照。"),
+    "no_threshold": (
+        "No threshold was chosen on validation; boxes are drawn from this score on:",
+        "未在验证集上选定阈值；从以下得分起画框：",
+    ),
+    "nothing_called": (
+        "On validation no box hit an object, so no threshold could be chosen and no box is called.",
+        "验证集上没有检测框命中目标，因此无法选定阈值，也不给出检测框。",
+    ),
+    "boxes_note": (
+        "Coloured boxes are predicted, with class and score; thin white boxes are labelled. A score orders boxes; it "
+        "is not a probability. A box is right where it overlaps a labelled one of its class by half (IoU 0.5), one each.",
+        "彩色框为预测，附类别与得分；细白框为标注。得分只表示检测框之间的排序，不是概率。"
+        "与同类标注框重叠过半（IoU 0.5）的框算正确，每个标注框至多一个。",
+    ),
+    "boxes": ("boxes", "检测框"),
+    "labelled": ("labelled", "标注"),
+    "missed_objects": ("missed", "漏检"),
+    "false_alarms": ("false alarms", "误报"),
+    "view_right": ("view right", "切面正确"),
+    "view_wrong": ("view wrong", "切面错误"),
+    "picture_boxes": ("boxes and view in the image", "图像中的检测框与切面"),
     "no_attention": ("No attention map", "没有注意力图"),
     "resized": ("Images of another size were resized (height x width)", "其他尺寸的图像已缩放（高 × 宽）"),
     "unread": ("Could not be read", "无法读取"),
