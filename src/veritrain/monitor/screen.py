@@ -33,14 +33,16 @@ def screen_lines(view: View, *, width: int, height: int, blocks: str = BLOCKS) -
     tail = _findings(view, width, most=max(LEAST_ROWS, room // 3))
     room -= len(tail)
     terms = [_term_line(row, width=width, blocks=blocks) for row in view.terms]
+    tasks = _task_lines(view, width=width, blocks=blocks)
     scores = [_score_line(row, width=width) for row in view.scores]
     if width >= SIDE_BY_SIDE and terms and scores:
         left = width // 2 - 1
         terms = [_term_line(row, width=left, blocks=blocks) for row in view.terms]
+        tasks = _task_lines(view, width=left, blocks=blocks)
         scores = [_score_line(row, width=width - left - 2) for row in view.scores]
-        body = _beside(_block(LOSSES, terms, room), _block(SCORES, scores, room), left)
+        body = _beside(_losses(terms, tasks, room), _block(SCORES, scores, room), left)
     else:
-        body = _stacked(terms, scores, room)
+        body = _stacked(terms, tasks, scores, room)
     spare = room - len(body)
     gap = [Text()] if spare > 0 and body and tail else []
     lines = [*head, *body, *gap, *tail]
@@ -50,6 +52,7 @@ def screen_lines(view: View, *, width: int, height: int, blocks: str = BLOCKS) -
 
 
 LOSSES = "losses, unweighted (mean of the newest steps), beside their weights"
+TASKS = "tasks: loss, unweighted, beside its weight; gradient norm; loss ratio (above 1: lags behind)"
 SCORES = "held-out scores against chance"
 
 
@@ -72,14 +75,20 @@ def _bar(view: View, width: int) -> Text:
     return Text.assemble(("=" * done, "green"), ("-" * (width - done), "dim"), "  ")
 
 
-def _stacked(terms: list[Text], scores: list[Text], room: int) -> list[Text]:
+def _stacked(terms: list[Text], tasks: list[Text], scores: list[Text], room: int) -> list[Text]:
     """Losses above scores; when there is too little room, scores give way first, down to a few."""
-    wanted = len(terms) + bool(terms) + len(scores) + bool(scores)
-    for_scores = len(scores) + bool(scores)
-    if wanted > room:
-        for_scores = max(min(for_scores, LEAST_ROWS + 1), room - len(terms) - bool(terms))
-    upper = _block(LOSSES, terms, max(0, room - for_scores))
+    for_losses, for_scores = (sum(len(rows) + bool(rows) for rows in part) for part in ((terms, tasks), (scores,)))
+    if for_losses + for_scores > room:
+        for_scores = max(min(for_scores, LEAST_ROWS + 1), room - for_losses)
+    upper = _losses(terms, tasks, max(0, room - for_scores))
     return [*upper, *_block(SCORES, scores, max(0, room - len(upper)))]
+
+
+def _losses(terms: list[Text], tasks: list[Text], room: int) -> list[Text]:
+    """Terms above tasks; when there is too little room, terms give way first: tasks sum them up."""
+    for_tasks = len(tasks) + bool(tasks)
+    upper = _block(LOSSES, terms, max(min(room, 2), room - for_tasks))
+    return [*upper, *_block(TASKS, tasks, room - len(upper))]
 
 
 def _block(title: str, rows: list[Text], room: int) -> list[Text]:
@@ -105,9 +114,26 @@ def _beside(left: list[Text], right: list[Text], width: int) -> list[Text]:
 def _term_line(row: TermRow, *, width: int, blocks: str) -> Text:
     style = "bold red" if not row.finite else ""
     line = Text.assemble("  ", _column(row.name, NAME_CELLS), "  ")
-    line.append(f"{words.term_value(row):>10}", style).append(f"  {words.weight(row):<8}  ", "dim")
+    line.append(f"{words.term_value(row):>10}", style).append(f"  {words.weight(row):<9}  ", "dim")
     room = width - cell_len(line.plain)
     return line.append(sparkline(row.course, max(0, min(room, 60)), blocks), "cyan")
+
+
+def _task_lines(view: View, *, width: int, blocks: str) -> list[Text]:
+    """A line a task, then how their gradients stand to each other."""
+    if view.balance is None:
+        return []
+    lines = []
+    for row in view.balance.tasks:
+        line = Text.assemble("  ", _column(row.name, NAME_CELLS), "  ")
+        line.append(f"{shown(row.loss):>10}").append(f"  {words.weight(row):<9}  ", "dim")
+        line.append(words.joined(words.task_facts(row, brief=True), max(0, width - cell_len(line.plain))), "dim")
+        room = width - cell_len(line.plain) - 2
+        lines.append(line.append("  ").append(sparkline(row.course, max(0, min(room, 60)), blocks), "cyan"))
+    at = f"  at step {view.balance.step:,}, balance {plain(view.balance.balancer)}"
+    cosines = [Text(f"  {words.cosine(*one)}") for one in view.balance.cosines] or [Text("  measured")]
+    cosines[-1].append(at, "dim")
+    return [*lines, *cosines]
 
 
 def _score_line(row: ScoreRow, *, width: int) -> Text:

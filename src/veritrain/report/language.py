@@ -313,7 +313,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "boxes_note": (
         "Coloured boxes are predicted, with class and score; thin white boxes are labelled. A score orders boxes; it "
-        "is not a probability. A box is right where it overlaps a labelled one of its class by half (IoU 0.5), one each.",
+        "is not a probability. A box is right where it overlaps a labelled one of its class by half (IoU 0.5), one "
+        "each.",
         "彩色框为预测，附类别与得分；细白框为标注。得分只表示检测框之间的排序，不是概率。"
         "与同类标注框重叠过半（IoU 0.5）的框算正确，每个标注框至多一个。",
     ),
