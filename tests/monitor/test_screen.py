@@ -76,6 +76,7 @@ def test_tasks_stand_below_their_terms_with_weights_norms_and_how_they_pull(size
     assert second.startswith("view ") and "x 0.75" in second and BLOCKS[-1] in second
     assert "cosine of detection and view -0.125 (they pull apart)" in conflict
     text = "\n".join(lines)
+    assert "tasks (gradnorm, step 120): unweighted loss, weight, gradient norm, loss ratio" in text
     assert "val map_50" in text and "val view_accuracy" in text and "more" not in text
 
 

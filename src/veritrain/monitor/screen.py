@@ -52,7 +52,6 @@ def screen_lines(view: View, *, width: int, height: int, blocks: str = BLOCKS) -
 
 
 LOSSES = "losses, unweighted (mean of the newest steps), beside their weights"
-TASKS = "tasks: loss, unweighted, beside its weight; gradient norm; loss ratio (above 1: lags behind)"
 SCORES = "held-out scores against chance"
 
 
@@ -77,7 +76,7 @@ def _bar(view: View, width: int) -> Text:
 
 def _stacked(terms: list[Text], tasks: list[Text], scores: list[Text], room: int) -> list[Text]:
     """Losses above scores; when there is too little room, scores give way first, down to a few."""
-    for_losses, for_scores = (sum(len(rows) + bool(rows) for rows in part) for part in ((terms, tasks), (scores,)))
+    for_losses, for_scores = len(terms) + bool(terms) + len(tasks), len(scores) + bool(scores)
     if for_losses + for_scores > room:
         for_scores = max(min(for_scores, LEAST_ROWS + 1), room - for_losses)
     upper = _losses(terms, tasks, max(0, room - for_scores))
@@ -86,16 +85,19 @@ def _stacked(terms: list[Text], tasks: list[Text], scores: list[Text], room: int
 
 def _losses(terms: list[Text], tasks: list[Text], room: int) -> list[Text]:
     """Terms above tasks; when there is too little room, terms give way first: tasks sum them up."""
-    for_tasks = len(tasks) + bool(tasks)
-    upper = _block(LOSSES, terms, max(min(room, 2), room - for_tasks))
-    return [*upper, *_block(TASKS, tasks, room - len(upper))]
+    upper = _block(LOSSES, terms, max(min(room, 2), room - len(tasks)))
+    return [*upper, *_cut(tasks, room - len(upper))]
 
 
 def _block(title: str, rows: list[Text], room: int) -> list[Text]:
-    """A heading and its rows in at most ``room`` lines; the last line counts what is left out."""
-    if not rows or room < 2:
+    """A heading and its rows in at most ``room`` lines."""
+    return _cut([Text(title, "bold"), *rows], room) if rows else []
+
+
+def _cut(lines: list[Text], room: int) -> list[Text]:
+    """A heading and what is below it in at most ``room`` lines; the last one counts what is left out."""
+    if room < 2:
         return []
-    lines = [Text(title, "bold"), *rows]
     if len(lines) <= room:
         return lines
     return [*lines[: room - 1], Text(f"  + {len(lines) - room + 1} more", "dim")]
@@ -120,20 +122,18 @@ def _term_line(row: TermRow, *, width: int, blocks: str) -> Text:
 
 
 def _task_lines(view: View, *, width: int, blocks: str) -> list[Text]:
-    """A line a task, then how their gradients stand to each other."""
+    """Who measured and when, a line a task, then how their gradients stand to each other."""
     if view.balance is None:
         return []
-    lines = []
+    by = f"{plain(view.balance.balancer)}, step {view.balance.step:,}"
+    lines = [Text(f"tasks ({by}): unweighted loss, weight, gradient norm, loss ratio", "bold")]
     for row in view.balance.tasks:
         line = Text.assemble("  ", _column(row.name, NAME_CELLS), "  ")
         line.append(f"{shown(row.loss):>10}").append(f"  {words.weight(row):<9}  ", "dim")
         line.append(words.joined(words.task_facts(row, brief=True), max(0, width - cell_len(line.plain))), "dim")
         room = width - cell_len(line.plain) - 2
         lines.append(line.append("  ").append(sparkline(row.course, max(0, min(room, 60)), blocks), "cyan"))
-    at = f"  at step {view.balance.step:,}, balance {plain(view.balance.balancer)}"
-    cosines = [Text(f"  {words.cosine(*one)}") for one in view.balance.cosines] or [Text("  measured")]
-    cosines[-1].append(at, "dim")
-    return [*lines, *cosines]
+    return [*lines, *(Text(f"  {words.cosine(*one)}") for one in view.balance.cosines)]
 
 
 def _score_line(row: ScoreRow, *, width: int) -> Text:
