@@ -265,6 +265,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "gallery": ("Worst errors, beside random frames", "最严重的错误与随机帧对照"),
     "worst misses": ("Worst misses", "最严重的漏报"),
     "worst false alarms": ("Worst false alarms", "最严重的误报"),
+    "wrong views": ("Wrong views", "切面判断错误"),
     "random frames": ("Random frames", "随机帧"),
     "gallery_note": (
         "Random frames stand beside the errors so that nobody has to trust a hand-picked example.",
