@@ -130,4 +130,5 @@ def test_a_whole_run_is_drawn(run):
 
 def test_metric_names_are_spelled_as_people_write_them():
     assert figures.metric_words("frame_auroc") == "Frame AUROC"
+    assert figures.metric_words("map_50") == "mAP 50" and figures.metric_words("recall") == "Recall"
     assert figures.metric_words("point_fpr95") == "Point FPR at 95 % TPR"

@@ -24,7 +24,7 @@ from veritrain.tasks.task import Predictions
 
 LEAST_SCORE = 0.25
 """Boxes are drawn from here on where no threshold was chosen."""
-LETTERS = 13
+LETTERS = 15
 """Height of the words in a picture, pixels."""
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 

@@ -149,8 +149,9 @@ def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]
 def metric_words(metric: str) -> str:
     """``frame_auroc`` as people write it."""
     spelled = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR at 95 % TPR", "map": "mAP", "f1": "F1", "iou": "IoU"}
-    words = [spelled.get(word, word) for word in metric.split("_")]
-    return " ".join(words)[:1].upper() + " ".join(words)[1:]
+    first, *more = metric.split("_")
+    start = spelled.get(first, first[:1].upper() + first[1:])
+    return " ".join((start, *(spelled.get(word, word) for word in more)))
 
 
 def roc_chart(

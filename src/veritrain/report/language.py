@@ -319,8 +319,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "彩色框为预测，附类别与得分；细白框为标注。得分只表示检测框之间的排序，不是概率。"
         "与同类标注框重叠过半（IoU 0.5）的框算正确，每个标注框至多一个。",
     ),
-    "boxes": ("boxes", "检测框"),
-    "labelled": ("labelled", "标注"),
+    "boxes": ("Boxes", "检测框"),
+    "labelled": ("Labels", "标注"),
     "missed_objects": ("missed", "漏检"),
     "false_alarms": ("false alarms", "误报"),
     "view_right": ("view right", "切面正确"),
