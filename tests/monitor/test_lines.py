@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from monitor.looks import ALL, DONE, EMPTY, HOSTILE, view
+from monitor.looks import ALL, DONE, EMPTY, HOSTILE, JOINT, view
 from veritrain.monitor import lines
 from veritrain.monitor.state import State
 
@@ -38,6 +38,16 @@ def test_a_progress_line_names_terms_weights_and_the_headline():
     line = lines.progress(view())
     assert line.startswith("epoch 3/8  step 120/432  frame 0.500 (x 2) point 0.500 (x 2) pixel 0.500 (x 2)")
     assert "val frame_auroc 0.800 (chance 0.500, best 0.800 at epoch 2)" in line and "64.8 samples/s" in line
+
+
+def test_tasks_are_lines_of_their_own_with_weight_norm_ratio_and_cosine():
+    text = lines.snapshot(JOINT)
+    assert "task detection loss 0.812 unweighted, weight x 1.25, gradient norm 3.46, loss ratio 1.1" in text
+    assert "task view loss 0.400 unweighted, weight x 0.75, gradient norm 0.25, loss ratio 0.9" in text
+    assert "cosine of detection and view -0.125 (they pull apart)" in text
+    assert "tasks measured at step 120 (balance gradnorm)" in text
+    assert "  tasks detection 0.812 (x 1.25) view 0.400 (x 0.75) cosine -0.125  " in lines.progress(JOINT)
+    assert not any("task" in line for line in [*lines.snapshot(view()), lines.progress(view())])
 
 
 def test_the_verdict_stands_once_and_its_absence_is_told():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, Group
 
-from monitor.looks import ALL, CROWDED, DONE, HOSTILE, finding, score, term, view
+from monitor.looks import ALL, CROWDED, DONE, HOSTILE, JOINT, balance, finding, score, task, term, view
 from veritrain.monitor.screen import ASCII_BLOCKS, BLOCKS, FOOT, screen_lines, sparkline
 
 SIZES = [(80, 24), (100, 30), (120, 40), (200, 50), (40, 10), (20, 5), (8, 2), (300, 100)]
@@ -61,6 +61,43 @@ def test_at_80_by_24_an_ordinary_run_shows_everything_it_has():
                  "best 0.800 at epoch 2", "findings so far: none", FOOT):  # fmt: skip
         assert part in text, part
     assert "…" not in text and "more" not in text and "nan" not in text.lower()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 24)], ids=str)
+def test_tasks_stand_below_their_terms_with_weights_norms_and_how_they_pull(size):
+    lines = [line.plain for line in screen_lines(JOINT, width=size[0], height=size[1])]
+    starts = [
+        next(i for i, line in enumerate(lines) if line.startswith(f"  {name}  ")) for name in ("box", "detection")
+    ]
+    assert starts[0] < starts[1]
+    first, second, conflict = (line.split("  ", 1)[1] for line in lines[starts[1] : starts[1] + 3])
+    for part in ("0.812", "x 1.25", "norm 3.46", "ratio 1.1"):
+        assert part in first
+    assert second.startswith("view ") and "x 0.75" in second and BLOCKS[-1] in second
+    assert "cosine of detection and view -0.125 (they pull apart)" in conflict
+    text = "\n".join(lines)
+    assert "tasks (gradnorm, step 120): unweighted loss, weight, gradient norm, loss ratio" in text
+    assert "val map_50" in text and "val view_accuracy" in text and "more" not in text
+
+
+def test_a_run_whose_tasks_are_not_told_apart_shows_nothing_of_them():
+    text = "\n".join(line.plain for line in screen_lines(view(), width=200, height=50))
+    assert "task" not in text and "cosine" not in text
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(1, 260), height=st.integers(1, 60), terms=st.integers(0, 12), tasks=st.integers(1, 12))
+def test_terms_give_way_to_tasks_and_are_counted(width, height, terms, tasks):
+    crowd = view(
+        terms=tuple(term(f"t{n}") for n in range(terms)),
+        balance=balance(*(task(f"任务{n}") for n in range(tasks))),
+        scores=(),
+    )
+    lines = screen_lines(crowd, width=width, height=height)
+    assert len(lines) == height and all(cell_len(line.plain) <= width for line in lines)
+    shown = "\n".join(line.plain for line in lines)
+    if width >= 80 and height >= 16 and terms and "  t0 " not in shown:
+        assert f"+ {terms} more" in shown
 
 
 def test_what_does_not_fit_is_counted():

@@ -61,6 +61,28 @@ def test_a_resume_forgets_the_steps_that_are_done_again(folder):
     assert story.scores["val", "frame_auroc"] == {1: 0.6} and len(story.marks) == 1
 
 
+def balance(step, *, losses=(0.5, 2.0), weights=(1.25, 0.75), cosine=-0.1):
+    fields = {"losses": losses, "weights": weights, "loss_ratios": (1.1, 0.9), "grad_norms": (3.0, 0.2)}
+    named = {name: dict(zip(("detection", "view"), values, strict=True)) for name, values in fields.items()}
+    return {"event": "balance", "step": step, "epoch": 1, "name": "gradnorm", **named, "cosines": {"d|v": cosine}}
+
+
+def test_tasks_have_their_losses_by_step_and_the_newest_of_the_rest():
+    story = Story()
+    assert (story.balancer, story.measured, story.tasks, story.cosines) == (None, None, {}, {})
+    story.feed(balance(1))
+    story.feed(balance(10, losses=(0.4, None), weights=(1.5, 0.5), cosine=None))
+    assert story.balancer == "gradnorm" and story.measured == 10 and story.cosines == {"d|v": None}
+    detection, view = story.tasks["detection"], story.tasks["view"]
+    assert detection.losses == {1: 0.5, 10: 0.4} and view.losses == {1: 2.0, 10: None}
+    assert (detection.weight, detection.ratio, detection.norm, view.weight) == (1.5, 1.1, 3.0, 0.5)
+    story.feed({"event": "resume", "step": 5, "epoch": 1})
+    assert detection.losses == {1: 0.5}
+    story.feed({"event": "balance", "step": None, "epoch": None})
+    story.feed({"event": "balance", "step": 6, "epoch": 1})
+    assert story.measured == 6 and story.balancer == "unnamed" and story.cosines == {}
+
+
 def test_the_rate_is_that_of_the_newest_steps():
     slow_then_fast = [10.0 * n for n in range(1, 11)] + [100.0 + n for n in range(1, 41)]
     assert timed(*slow_then_fast).seconds_per_step() == pytest.approx(1.0)

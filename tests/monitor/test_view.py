@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.test_story import timed
+from monitor.test_story import balance, timed
 from monitor.writing import epochs, step, told
 from veritrain.monitor.story import Story
-from veritrain.monitor.view import buckets, chance_of, higher_is_better, pace_of, score_rows, term_rows
+from veritrain.monitor.view import balance_rows, buckets, chance_of, higher_is_better, pace_of, score_rows, term_rows
 from veritrain.record import RecordWriter, RunFolder
 
 
@@ -28,6 +28,19 @@ def test_a_term_is_the_mean_of_its_newest_steps_and_says_when_the_last_was_not_f
         step(writer, 41, 2, frame=float("nan"))
     frame = term_rows(told(folder))[0]
     assert not frame.finite and frame.value == pytest.approx(sum(1 / n for n in range(22, 41)) / 19)
+
+
+def test_a_task_is_the_mean_of_what_was_measured_within_the_newest_steps():
+    story = Story()
+    assert balance_rows(story) is None
+    for at, loss in ((1, 9.0), (10, 3.0), (20, 2.0), (30, 1.0)):
+        story.feed(balance(at, losses=(loss, None), cosine=0.25))
+    rows = balance_rows(story)
+    assert (rows.balancer, rows.step, rows.cosines) == ("gradnorm", 30, (("d", "v", 0.25),))
+    detection, view = rows.tasks
+    assert detection.loss == pytest.approx(1.5), "steps 11 to 30"
+    assert detection.course == (9.0, 3.0, 2.0, 1.0) and (detection.name, detection.weight) == ("detection", 1.25)
+    assert view.loss is None and view.course == (None,) * 4 and view.norm == 0.2
 
 
 def test_scores_stand_against_chance_with_the_first_best_epoch(folder):

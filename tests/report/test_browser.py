@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from report.test_balance_curves import balance
+from report.test_box_sheet import document, errors, row
+from veritrain.record import RecordWriter, RunFolder
+from veritrain.report.box_sheet import write_box_sheet
 from veritrain.report.page import write_foreign_report, write_report
 
 pytestmark = pytest.mark.browser
@@ -115,3 +120,36 @@ def test_unfinished_refuted_and_foreign_pages_open_clean(browser, young_run, ref
         assert page.complaints == [] and page.evaluate(OVERLAPS) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme", "chinese"), [(1280, "light", False), (390, "dark", True)])
+def test_curves_of_a_balancer_have_room_for_their_words(browser, tmp_path, width, scheme, chinese):
+    folder = RunFolder(tmp_path / "joint")
+    with RecordWriter(folder) as writer:
+        writer.event("start", task="joint", claims=[], seed=0)
+        for step in range(1, 400, 3):
+            drift = step / 500
+            told = balance(step, weight=1 + drift, cosine=0.4 - 2 * drift, norm=5 * 0.97**step, ratio=1.4 - drift)
+            writer.event(told.pop("event"), **told)
+    page = opened(browser, write_report(folder), width=width, scheme=scheme, chinese=chinese)
+    assert page.complaints == [] and page.evaluate(OVERLAPS) == []
+    assert page.evaluate("document.querySelectorAll('svg.chart').length") == 4
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert ("任务之间的平衡" in page.inner_text("body")) == chinese
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "chinese"), [(1280, "light", False), (1280, "dark", True), (390, "light", True)]
+)
+def test_the_page_of_boxes_opens_clean(browser, tmp_path, width, scheme, chinese):
+    Image.new("RGB", (512, 384), (9, 90, 9)).save(tmp_path / "a.png")
+    box = {"class": "AR", "score": 0.5, "box": [0, 0, 1, 1]}
+    rows = [row(n, boxes=[box] * n, errors=errors(missed=n % 3, view_wrong=n % 2 == 0)) for n in range(7)]
+    page = opened(browser, write_box_sheet(document(rows), tmp_path), width=width, scheme=scheme, chinese=chinese)
+    assert page.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    places = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
+    assert len(places) == 7 and all(natural == 512 and 300 < shown <= 560 for natural, shown in places)
+    assert ("切面正确" in page.inner_text("body")) == chinese and ("view right" in page.inner_text("body")) != chinese
+    page.close()

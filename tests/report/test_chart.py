@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veritrain.report.chart import ALONE, Axes, Line, Mark, Rule, bars, draw, legend_rows, log_ticks, nice_ticks
+from veritrain.report.chart import (
+    ALONE,
+    Axes,
+    Line,
+    Mark,
+    Rule,
+    bars,
+    draw,
+    legend_rows,
+    log_ticks,
+    nice_ticks,
+    tick_words,
+)
 
 HOSTILE = '<script>alert("x")</script> & more'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -37,6 +49,23 @@ def test_ticks_are_inside_and_evenly_spaced(low, width):
 def test_log_ticks_are_round_and_inside():
     assert log_ticks(0.01, 10) == pytest.approx([0.01, 0.1, 1, 10])
     assert all(2 <= tick <= 30 for tick in log_ticks(2, 30))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0"), (0.025, "0.025"), (-0.025, "-0.025"), (12000, "12000"), (0.0001, "1e-4"), (-0.0015, "-1.5e-3"),
+     (100000, "1e5"), (120000, "1.2e5"), (1e-7, "1e-7")],
+)  # fmt: skip
+def test_a_long_tick_is_written_with_a_power_of_ten(value, words):
+    assert tick_words(value) == words
+
+
+@given(st.integers(-9, 9), st.sampled_from((-1, 0, 1)))
+def test_a_tick_is_short_and_still_its_number(power, start):
+    width = 10.0**power
+    for tick in nice_ticks(start * width, (start + 1) * width):
+        words = tick_words(tick)
+        assert float(words) == pytest.approx(tick, rel=1e-5, abs=1e-9 * width) and len(words) <= 7
 
 
 def test_a_chart_is_valid_names_itself_and_escapes():

@@ -84,7 +84,7 @@ def test_another_metric_stands_in_when_the_headline_was_not_recorded():
 
 def test_a_thinned_line_keeps_means_and_extremes():
     points = [(float(i), float(i % 2)) for i in range(900)]
-    line = figures._thinned_line("loss", points, 0)
+    line = figures.thinned_line("loss", points, 0)
     assert len(line.x) <= figures.MOST_POINTS
     assert min(line.low) == 0 and max(line.high) == 1
     assert all(0.3 < value < 0.7 for value in line.y)
@@ -130,4 +130,5 @@ def test_a_whole_run_is_drawn(run):
 
 def test_metric_names_are_spelled_as_people_write_them():
     assert figures.metric_words("frame_auroc") == "Frame AUROC"
+    assert figures.metric_words("map_50") == "mAP 50" and figures.metric_words("recall") == "Recall"
     assert figures.metric_words("point_fpr95") == "Point FPR at 95 % TPR"

@@ -13,6 +13,7 @@ from veritrain import catalog
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
 from veritrain.errors import UsageError, did_you_mean
 from veritrain.record import RecordWriter, RunFolder, demand_run, read_run, write_json
+from veritrain.report.box_sheet import write_box_sheet
 from veritrain.report.breakdown import breakdown_text
 from veritrain.report.publish import publish
 from veritrain.report.reference import metrics_text, reference_text
@@ -96,15 +97,16 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
 def _predict_boxes(given: Namespace, folder: RunFolder) -> int:
     """Boxes and views of single images."""
     idle = [f"--{name}" for name in ("attention", "voxels", "labels_out") if given[name]]
-    idle += ["--layout"] * (given.layout != "auto") + ["--language"] * (given.language != "en")
+    idle += ["--layout"] * (given.layout != "auto")
     if idle:
         raise UsageError(
             f"{', '.join(idle)} changes nothing for the joint task", found=" ".join(idle), fix="leave it out"
         )
-    from veritrain.experiments.joint_predicting import DOCUMENT, predict_run
+    from veritrain.experiments.joint_predicting import predict_run
 
     samples = given.samples or (0 if given.inputs else SAMPLES)
     document, out = predict_run(folder, given.inputs, samples=samples, split=given.split or "test", out=given.out)
+    page = write_box_sheet(document, out, given.language)
     if given.json:
         print(json.dumps(document, indent=1, allow_nan=False))
         return 0
@@ -114,7 +116,7 @@ def _predict_boxes(given: Namespace, folder: RunFolder) -> int:
         view = f"  view {row['view']} {max(row['view_probabilities'].values()):.2f}" if "view" in row else ""
         labels = ", ".join([*row["labelled"], *([row["view_label"]] if row.get("view_label") else [])]) or "none"
         print(f"{row['id']}  {boxes}{view}  labels {labels}")
-    print(out / DOCUMENT)
+    print(page)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,49 @@ from PIL import Image, ImageDraw
 
 from veritrain.data.draw_boxes import COLOURS, LEAST_SIDE
 from veritrain.data.sample import UNKNOWN
+from veritrain.experiments.above import font
 from veritrain.experiments.driving_data import short_hash
 from veritrain.experiments.echo_data import EchoData
-from veritrain.metrics.boxes import every_iou, images_of_counts
-from veritrain.metrics.operating_point import IOU
+from veritrain.metrics.boxes import images_of_counts
+from veritrain.metrics.operating_point import IOU, counts_at
 from veritrain.record import RunFolder, write_json
 from veritrain.tasks.joint import JointTask
 from veritrain.tasks.task import Predictions
 
 LEAST_SCORE = 0.25
 """Boxes are drawn from here on where no threshold was chosen."""
+LETTERS = 15
+"""Height of the words in a picture, pixels."""
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+
+Place = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of a picture."""
+
+
+class Words:
+    """Writes into a picture, each text where no earlier one stands, on a dark edge so that speckle does not hide it."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self._pen, self._size, self._taken = ImageDraw.Draw(picture), picture.size, list[Place]()
+
+    def write(self, text: str, colour: tuple[int, int, int], wanted: Sequence[tuple[float, float]]) -> None:
+        """At the first of the wanted corners (left, top) that is free, moved into the picture; nowhere when none is:
+        what stands beside the picture tells all of it."""
+        places = (self._inside(text, corner) for corner in wanted)
+        place = next((one for one in places if self._free(one)), None)
+        if place is not None:
+            self._taken.append(place)
+            self._pen.text(place[:2], text, fill=colour, font=font(LETTERS), stroke_width=2, stroke_fill=BLACK)
+
+    def _inside(self, text: str, corner: tuple[float, float]) -> Place:
+        width, height = self._pen.textlength(text, font=font(LETTERS)) + 2, LETTERS + 3
+        left = min(max(corner[0], 2), max(self._size[0] - width, 2))
+        top = min(max(corner[1], 1), max(self._size[1] - height, 1))
+        return left, top, left + width, top + height
+
+    def _free(self, place: Place) -> bool:
+        left, top, right, bottom = place
+        return not any(left < x2 and x1 < right and top < y2 and y1 < bottom for x1, y1, x2, y2 in self._taken)
 
 
 def draw_answers(
@@ -36,30 +70,73 @@ def draw_answers(
     factor = max(1, -(-LEAST_SIDE // max(image.shape[:2])))
     whole = (image.shape[1] * factor, image.shape[0] * factor)
     picture = Image.fromarray(image).resize(whole, Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(picture)
+    pen, words = ImageDraw.Draw(picture), Words(picture)
     scale = np.array([whole[0] / size[0], whole[1] / size[1]] * 2)
-    truths = images_of_counts(predictions["truth_counts"]) == row
-    for box, cls in zip(predictions["truth_boxes"][truths] * scale, predictions["truth_classes"][truths], strict=True):
-        pen.rectangle(tuple(box.tolist()), outline=(255, 255, 255), width=1)
-        pen.text((box[0] + 2, box[3] + 1), f"label {task.class_names[cls]}", fill=(255, 255, 255))
-    for box, score, cls in called_boxes(predictions, row, task):
-        colour = COLOURS[cls % len(COLOURS)]
-        left, top, right, bottom = box * scale
-        pen.rectangle((left, top, right, bottom), outline=colour, width=2)
-        pen.text((left + 3, max(top - 12, 0)), f"{task.class_names[cls]} {score:.2f}", fill=colour)
     if "view_probabilities" in predictions:
-        pen.text((4, 4), view_words(predictions, row, task), fill=(255, 255, 255))
+        words.write(view_words(predictions, row, task), WHITE, [(4, 3)])
+    called = [((box * scale).tolist(), score, cls) for box, score, cls in called_boxes(predictions, row, task)]
+    truths = images_of_counts(predictions["truth_counts"]) == row
+    labelled = list(
+        zip((predictions["truth_boxes"][truths] * scale).tolist(), predictions["truth_classes"][truths], strict=True)
+    )
+    for box, _, cls in reversed(called):
+        pen.rectangle(tuple(box), outline=COLOURS[cls % len(COLOURS)], width=2)
+    for box, _ in labelled:
+        pen.rectangle(tuple(box), outline=WHITE, width=1)
+    for box, cls in labelled:
+        words.write(f"label {task.class_names[cls]}", WHITE, _beside(box, below_first=True))
+    for box, score, cls in called:
+        words.write(f"{task.class_names[cls]} {score:.2f}", COLOURS[cls % len(COLOURS)], _beside(box))
     return picture
+
+
+def _beside(box: Sequence[float], *, below_first: bool = False) -> list[tuple[float, float]]:
+    """Corners for the words of a box: above and below it, within it, to its right."""
+    left, top, right, bottom = box
+    above, below = (left + 2, top - LETTERS - 4), (left + 2, bottom + 2)
+    outside = [below, above] if below_first else [above, below]
+    return [*outside, (left + 4, top + 3), (left + 4, bottom - LETTERS - 4), (right + 4, top), (right + 4, bottom)]
 
 
 def called_boxes(predictions: Predictions, row: int, task: JointTask) -> list[tuple[NDArray[np.float64], float, int]]:
     """Box, score and class of what is called in one image, surest first; nothing without a detector."""
     if "box_counts" not in predictions:
         return []
-    least = LEAST_SCORE if task.threshold is None else task.threshold
-    own = (images_of_counts(predictions["box_counts"]) == row) & (predictions["box_scores"] >= least)
+    own = (images_of_counts(predictions["box_counts"]) == row) & (predictions["box_scores"] >= least_score(task))
     found = zip(predictions["boxes"][own], predictions["box_scores"][own], predictions["box_classes"][own], strict=True)
     return sorted(((box, float(score), int(cls)) for box, score, cls in found), key=lambda one: -one[1])
+
+
+def least_score(task: JointTask) -> float:
+    """The score from which on a box is called."""
+    return LEAST_SCORE if task.threshold is None else task.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxErrors:
+    """What is wrong with the called boxes of N images, at an overlap of 0.5 and each box hitting one object at most.
+
+    Attributes:
+        missed: (N,) labelled objects that no called box of their class hits. false_alarms: (N,) called boxes that hit
+            none. surest: (N,) score of the surest of these, 0 without one.
+    """
+
+    missed: NDArray[np.int64]
+    false_alarms: NDArray[np.int64]
+    surest: NDArray[np.float64]
+
+
+def box_errors(predictions: Predictions, task: JointTask) -> BoxErrors:
+    """Image by image, as ``precision`` and ``recall`` count them."""
+    count = len(predictions["truth_counts"])
+    table = task.box_tables(predictions, ["all"] * count).table
+    least = least_score(task)
+    counts = counts_at(table, least, np.arange(count), count)
+    surest = np.zeros(count)
+    wrong = (table.scores >= least) & ~table.matched[:, table.at(IOU)]
+    np.maximum.at(surest, table.images[wrong], table.scores[wrong])
+    hits, called, truths = (one.sum(axis=1) for one in (counts.hits, counts.called, counts.truths))
+    return BoxErrors(missed=truths - hits, false_alarms=called - hits, surest=surest)
 
 
 def view_words(predictions: Predictions, row: int, task: JointTask) -> str:
@@ -89,9 +166,9 @@ def _chosen(data: EchoData, task: JointTask, predictions: Predictions, each: int
     groups, count = data.test_groups, len(data.test_groups)
     chosen: dict[str, list[int]] = {}
     if task.network.detects:
-        missed, wrong = zip(*(_errors(predictions, row, task) for row in range(count)), strict=True)
-        for title, weight in (("worst misses", missed), ("worst false alarms", wrong)):
-            order = np.argsort(-np.array(weight), kind="stable").tolist()
+        errors = box_errors(predictions, task)
+        for title, weight in (("worst misses", errors.missed), ("worst false alarms", errors.surest)):
+            order = np.argsort(-weight, kind="stable").tolist()
             chosen[title] = _one_a_group(order, groups, each, weight)
     if task.network.sees_view:
         labels, odds = predictions["view_labels"], predictions["view_probabilities"]
@@ -100,21 +177,6 @@ def _chosen(data: EchoData, task: JointTask, predictions: Predictions, each: int
         chosen["wrong views"] = _one_a_group(surest, groups, each, off)
     chosen["random frames"] = np.random.default_rng(0).permutation(count)[:each].tolist()
     return chosen
-
-
-def _errors(predictions: Predictions, row: int, task: JointTask) -> tuple[float, float]:
-    """Objects of an image that no called box of their class hits, and the score of the surest called box that hits
-    none."""
-    truths = images_of_counts(predictions["truth_counts"]) == row
-    boxes, classes = predictions["truth_boxes"][truths], predictions["truth_classes"][truths]
-    called = called_boxes(predictions, row, task)
-    if not called:
-        return float(len(boxes)), 0.0
-    hits = every_iou(np.array([one[0] for one in called]), boxes) >= IOU
-    hits &= np.array([one[2] for one in called])[:, None] == classes[None]
-    return float((~hits.any(axis=0)).sum()), max(
-        (one[1] for one, hit in zip(called, hits, strict=True) if not hit.any()), default=0.0
-    )
 
 
 def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int, weight: Sequence[float]) -> list[int]:

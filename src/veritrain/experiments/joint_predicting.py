@@ -19,7 +19,7 @@ from veritrain.data.sample import UNKNOWN
 from veritrain.errors import DataError, UsageError
 from veritrain.experiments.driving_data import short_hash
 from veritrain.experiments.joint import Prepared, reopen
-from veritrain.experiments.joint_pictures import called_boxes, picture_of
+from veritrain.experiments.joint_pictures import BoxErrors, box_errors, called_boxes, least_score, picture_of
 from veritrain.metrics.boxes import images_of_counts
 from veritrain.record import RecordWriter, RunFolder, write_json
 from veritrain.tasks.joint import NOTHING_CALLED, JointTask
@@ -84,6 +84,8 @@ def predict_run(
 ) -> tuple[dict[str, Any], Path]:
     """The content of ``predictions.json``, written beside one picture per image, and the folder it lies in.
 
+    Images of the run's own data have labels, and ``errors`` against them; others have null there.
+
     Args:
         inputs: folders of images or images; the run's own split without any.
         samples: evenly spaced images; 0: all. split: of the run's data. out: a folder; empty is in the run folder.
@@ -106,7 +108,7 @@ def predict_run(
         with RecordWriter(folder) as record:
             record.event("look", split="test", purpose="pictures of single samples")
     sets = [_own(prepared, split)] if not inputs else [_given(prepared, Path(one)) for one in inputs]
-    rows = [row for one in sets for row in _rows(_some(one, samples), task, model, place)]
+    rows = [row for one in sets for row in _rows(_some(one, samples), task, model, place, labelled=not inputs)]
     document = {
         "schema": 1,
         "task": task.name,
@@ -115,12 +117,19 @@ def predict_run(
         "medical": True,
         "made_data": prepared.data.card["made_data"] if not inputs else None,
         "weights_sha256": checkpoints.best(folder).weights_sha256,
-        "thresholds": {"box": None if task.threshold == NOTHING_CALLED else task.threshold, "chosen_on": "val"},
+        "thresholds": {**_thresholds(task), "chosen_on": "val"},
         "count": len(rows),
         "frames": rows,
     }
     write_json(place / DOCUMENT, document)
     return document, place
+
+
+def _thresholds(task: JointTask) -> dict[str, float | None]:
+    """``box`` as chosen on validation, ``called_from`` what stands in for it; null in both: no box is called."""
+    if task.threshold == NOTHING_CALLED or not task.network.detects:
+        return {"box": None, "called_from": None}
+    return {"box": task.threshold, "called_from": least_score(task)}
 
 
 def _with_stored_threshold(task: JointTask, folder: RunFolder) -> JointTask:
@@ -153,17 +162,37 @@ def _some(frames: DetectionFrames, samples: int) -> DetectionFrames:
     )
 
 
-def _rows(frames: DetectionFrames, task: JointTask, model: nn.Module, out: Path) -> list[dict[str, Any]]:
-    """One row per image, its picture in ``out``."""
+def _rows(
+    frames: DetectionFrames, task: JointTask, model: nn.Module, out: Path, *, labelled: bool
+) -> list[dict[str, Any]]:
+    """One row per image, its picture in ``out``; ``labelled``: the images have labels to be held against."""
     out.mkdir(parents=True, exist_ok=True)
     predictions = predict_set(task, model, frames)
+    wrong = box_errors(predictions, task) if labelled and task.network.detects else None
     rows = []
     for row, key in enumerate(frames.keys):
         name = short_hash(key.id)
         size = frames.source.stored_size(key)
         picture_of(frames.source.read(key).image, size, predictions, row, task, out / f"{name}.png")
-        rows.append({"id": name, "image": f"{name}.png", "size": list(size), **_told(predictions, row, task)})
+        errors = _errors(predictions, row, task, wrong) if labelled else None
+        told = _told(predictions, row, task)
+        rows.append({"id": name, "image": f"{name}.png", "size": list(size), **told, "errors": errors})
     return rows
+
+
+def _errors(predictions: Predictions, row: int, task: JointTask, wrong: BoxErrors | None) -> dict[str, Any]:
+    """``missed`` objects and ``false_alarms``, null without a detector; ``view_wrong``, null where no view is labelled;
+    ``surest``: score or probability of the surest wrong answer, 0 without one."""
+    found: dict[str, Any] = {"missed": None, "false_alarms": None, "view_wrong": None, "surest": 0.0}
+    if wrong is not None:
+        found |= {"missed": int(wrong.missed[row]), "false_alarms": int(wrong.false_alarms[row])}
+        found["surest"] = float(wrong.surest[row])
+    if task.network.sees_view and predictions["view_labels"][row] != UNKNOWN:
+        odds = predictions["view_probabilities"][row]
+        found["view_wrong"] = bool(np.argmax(odds) != predictions["view_labels"][row])
+        if found["view_wrong"]:
+            found["surest"] = max(found["surest"], float(odds.max()))
+    return found
 
 
 def _told(predictions: Predictions, row: int, task: JointTask) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def snapshot(view: View) -> list[str]:
         lines += [f"{words.place(view)}  {words.eta(view)}".rstrip(), "  ".join(words.speed(view))]
     for term in view.terms:
         lines.append(f"loss {plain(term.name)} {words.term_value(term)} unweighted, weight {words.weight(term)}")
+    lines += _balance(view)
     for row in view.scores:
         best = f"; {words.best(row)}" if row.best is not None else ""
         head = " (headline)" if row.headline else ""
@@ -23,6 +24,29 @@ def snapshot(view: View) -> list[str]:
         lines.append(f"{name} {words.shown(row.value)} ({words.chance(row)}{best})")
     lines += [f"finding {words.finding(found)}" for found in view.findings]
     return lines + verdict(view)
+
+
+def _balance(view: View) -> list[str]:
+    """The tasks of a run and how they pull; nothing where they are not told apart."""
+    if view.balance is None:
+        return []
+    lines = []
+    for row in view.balance.tasks:
+        facts = "".join(f", {fact}" for fact in words.task_facts(row))
+        lines.append(
+            f"task {plain(row.name)} loss {words.shown(row.loss)} unweighted, weight {words.weight(row)}{facts}"
+        )
+    lines += [words.cosine(*one) for one in view.balance.cosines]
+    return [*lines, f"tasks measured at step {view.balance.step:,} (balance {plain(view.balance.balancer)})"]
+
+
+def _tasks(view: View) -> str:
+    """``tasks detection 0.812 (x 1.2) view 0.400 (x 0.8) cosine -0.120``."""
+    if view.balance is None:
+        return ""
+    rows = (f"{plain(row.name)} {words.shown(row.loss)} ({words.weight(row)})" for row in view.balance.tasks)
+    cosines = (f"cosine {words.shown(value)}" for _, _, value in view.balance.cosines)
+    return " ".join(("tasks", *rows, *cosines))
 
 
 def state(view: View) -> str:
@@ -56,4 +80,4 @@ def progress(view: View) -> str:
     scores = "  ".join(f"val {plain(row.name)} {words.shown(row.value)} ({_against(row)})" for row in shown)
     speed = view.pace.samples_per_second
     rate = "" if speed is None else f"{speed:.4g} samples/s"
-    return "  ".join(part for part in (words.place(view), terms, scores, rate, words.eta(view)) if part)
+    return "  ".join(part for part in (words.place(view), terms, _tasks(view), scores, rate, words.eta(view)) if part)

@@ -33,14 +33,16 @@ def screen_lines(view: View, *, width: int, height: int, blocks: str = BLOCKS) -
     tail = _findings(view, width, most=max(LEAST_ROWS, room // 3))
     room -= len(tail)
     terms = [_term_line(row, width=width, blocks=blocks) for row in view.terms]
+    tasks = _task_lines(view, width=width, blocks=blocks)
     scores = [_score_line(row, width=width) for row in view.scores]
     if width >= SIDE_BY_SIDE and terms and scores:
         left = width // 2 - 1
         terms = [_term_line(row, width=left, blocks=blocks) for row in view.terms]
+        tasks = _task_lines(view, width=left, blocks=blocks)
         scores = [_score_line(row, width=width - left - 2) for row in view.scores]
-        body = _beside(_block(LOSSES, terms, room), _block(SCORES, scores, room), left)
+        body = _beside(_losses(terms, tasks, room), _block(SCORES, scores, room), left)
     else:
-        body = _stacked(terms, scores, room)
+        body = _stacked(terms, tasks, scores, room)
     spare = room - len(body)
     gap = [Text()] if spare > 0 and body and tail else []
     lines = [*head, *body, *gap, *tail]
@@ -72,21 +74,30 @@ def _bar(view: View, width: int) -> Text:
     return Text.assemble(("=" * done, "green"), ("-" * (width - done), "dim"), "  ")
 
 
-def _stacked(terms: list[Text], scores: list[Text], room: int) -> list[Text]:
+def _stacked(terms: list[Text], tasks: list[Text], scores: list[Text], room: int) -> list[Text]:
     """Losses above scores; when there is too little room, scores give way first, down to a few."""
-    wanted = len(terms) + bool(terms) + len(scores) + bool(scores)
-    for_scores = len(scores) + bool(scores)
-    if wanted > room:
-        for_scores = max(min(for_scores, LEAST_ROWS + 1), room - len(terms) - bool(terms))
-    upper = _block(LOSSES, terms, max(0, room - for_scores))
+    for_losses, for_scores = len(terms) + bool(terms) + len(tasks), len(scores) + bool(scores)
+    if for_losses + for_scores > room:
+        for_scores = max(min(for_scores, LEAST_ROWS + 1), room - for_losses)
+    upper = _losses(terms, tasks, max(0, room - for_scores))
     return [*upper, *_block(SCORES, scores, max(0, room - len(upper)))]
 
 
+def _losses(terms: list[Text], tasks: list[Text], room: int) -> list[Text]:
+    """Terms above tasks; when there is too little room, terms give way first: tasks sum them up."""
+    upper = _block(LOSSES, terms, max(min(room, 2), room - len(tasks)))
+    return [*upper, *_cut(tasks, room - len(upper))]
+
+
 def _block(title: str, rows: list[Text], room: int) -> list[Text]:
-    """A heading and its rows in at most ``room`` lines; the last line counts what is left out."""
-    if not rows or room < 2:
+    """A heading and its rows in at most ``room`` lines."""
+    return _cut([Text(title, "bold"), *rows], room) if rows else []
+
+
+def _cut(lines: list[Text], room: int) -> list[Text]:
+    """A heading and what is below it in at most ``room`` lines; the last one counts what is left out."""
+    if room < 2:
         return []
-    lines = [Text(title, "bold"), *rows]
     if len(lines) <= room:
         return lines
     return [*lines[: room - 1], Text(f"  + {len(lines) - room + 1} more", "dim")]
@@ -105,9 +116,24 @@ def _beside(left: list[Text], right: list[Text], width: int) -> list[Text]:
 def _term_line(row: TermRow, *, width: int, blocks: str) -> Text:
     style = "bold red" if not row.finite else ""
     line = Text.assemble("  ", _column(row.name, NAME_CELLS), "  ")
-    line.append(f"{words.term_value(row):>10}", style).append(f"  {words.weight(row):<8}  ", "dim")
+    line.append(f"{words.term_value(row):>10}", style).append(f"  {words.weight(row):<9}  ", "dim")
     room = width - cell_len(line.plain)
     return line.append(sparkline(row.course, max(0, min(room, 60)), blocks), "cyan")
+
+
+def _task_lines(view: View, *, width: int, blocks: str) -> list[Text]:
+    """Who measured and when, a line a task, then how their gradients stand to each other."""
+    if view.balance is None:
+        return []
+    by = f"{plain(view.balance.balancer)}, step {view.balance.step:,}"
+    lines = [Text(f"tasks ({by}): unweighted loss, weight, gradient norm, loss ratio", "bold")]
+    for row in view.balance.tasks:
+        line = Text.assemble("  ", _column(row.name, NAME_CELLS), "  ")
+        line.append(f"{shown(row.loss):>10}").append(f"  {words.weight(row):<9}  ", "dim")
+        line.append(words.joined(words.task_facts(row, brief=True), max(0, width - cell_len(line.plain))), "dim")
+        room = width - cell_len(line.plain) - 2
+        lines.append(line.append("  ").append(sparkline(row.course, max(0, min(room, 60)), blocks), "cyan"))
+    return [*lines, *(Text(f"  {words.cosine(*one)}") for one in view.balance.cosines)]
 
 
 def _score_line(row: ScoreRow, *, width: int) -> Text:

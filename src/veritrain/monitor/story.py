@@ -23,6 +23,21 @@ class Term:
     values: dict[int, float | None] = field(default_factory=dict)
 
 
+@dataclass(kw_only=True)
+class Task:
+    """One of several tasks on one network, at the steps where its balancer measured it.
+
+    Attributes:
+        losses: step to its loss without its weight, None where it was undefined.
+        weight, ratio, norm: the newest weight, loss ratio and gradient norm.
+    """
+
+    losses: dict[int, float | None] = field(default_factory=dict)
+    weight: float | None = None
+    ratio: float | None = None
+    norm: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mark:
     """When a step was done: seconds of the writer's monotonic clock."""
@@ -41,6 +56,8 @@ class Story:
         step, epoch: where training stands; None before the first step.
         epochs, steps_per_epoch, total_steps: as planned; None where the record does not say.
         terms: loss terms. scores: (split, name) to {epoch or None: value}, the newest of an epoch.
+        balancer: its name; None where tasks are not told apart. measured: the newest step that it measured.
+        tasks: what it measured of each. cosines: "one|other" to the newest cosine between their gradients.
         marks: when the steps of this segment were done. validations: seconds of those of this segment.
         stop, end, signal, nonfinite: the event of this segment, None when there was none.
         throughput: fields of the newest throughput event, when a run records such.
@@ -61,6 +78,10 @@ class Story:
         self.learning_rate: float | None = None
         self.gradient_norm: float | None = None
         self.terms: dict[str, Term] = {}
+        self.balancer: str | None = None
+        self.measured: int | None = None
+        self.tasks: dict[str, Task] = {}
+        self.cosines: dict[str, float | None] = {}
         self.scores: dict[tuple[str | None, str], dict[int | None, float | None]] = {}
         self.throughput: Mapping[str, Any] = {}
         self.notes: list[Mapping[str, Any]] = []
@@ -108,6 +129,8 @@ class Story:
             return
         for term in self.terms.values():
             term.values = {place: value for place, value in term.values.items() if place <= step}
+        for task in self.tasks.values():
+            task.losses = {place: loss for place, loss in task.losses.items() if place <= step}
         self.step, self.epoch = step, epoch
 
     def _on_term(self, line: Mapping[str, Any]) -> None:
@@ -132,6 +155,18 @@ class Story:
     def _on_grad(self, line: Mapping[str, Any]) -> None:
         self.gradient_norm = _number(line.get("value"))
         self.learning_rate = _number(line.get("learning_rate"))
+
+    def _on_balance(self, line: Mapping[str, Any]) -> None:
+        step = line["step"]
+        if step is None:
+            return
+        self.balancer, self.measured = str(line.get("name") or "unnamed"), step
+        weights, ratios, norms = (line.get(name) or {} for name in ("weights", "loss_ratios", "grad_norms"))
+        for name, loss in (line.get("losses") or {}).items():
+            task = self.tasks.setdefault(name, Task())
+            task.losses[step] = _number(loss)
+            task.weight, task.ratio, task.norm = (_number(one.get(name)) for one in (weights, ratios, norms))
+        self.cosines = {pair: _number(value) for pair, value in (line.get("cosines") or {}).items()}
 
     def _on_metric(self, line: Mapping[str, Any]) -> None:
         split, name, at = line.get("split"), line["name"], _number(line.get("t_mono"))

@@ -10,7 +10,7 @@ from typing import Any
 from veritrain.audit.bare_log import FAMILIES
 from veritrain.monitor.findings import Arisen
 from veritrain.monitor.state import State
-from veritrain.monitor.story import Story
+from veritrain.monitor.story import Story, Task
 
 SMOOTHED_STEPS = 20
 EXACT_CHANCE = {"auroc": 0.5}
@@ -29,6 +29,30 @@ class TermRow:
     value: float | None
     course: tuple[float | None, ...]
     finite: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """One of several tasks: mean loss (without its weight) of the measurements within the newest steps and its whole
+    course, newest weight, loss ratio (above 1: it lags behind) and gradient norm; None where undefined."""
+
+    name: str
+    loss: float | None
+    weight: float | None
+    ratio: float | None
+    norm: float | None
+    course: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceRows:
+    """How the tasks of a run stand to each other: ``cosines`` of their gradients, (one, other, newest value), measured
+    at ``step`` by the balancer of this name."""
+
+    balancer: str
+    step: int
+    tasks: tuple[TaskRow, ...]
+    cosines: tuple[tuple[str, str, float | None], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +95,8 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What there is to see now; ``total_steps`` and ``epochs`` are None where nobody said how many."""
+    """What there is to see now; ``total_steps`` and ``epochs`` are None where nobody said how many, ``balance`` where
+    the tasks of the run are not told apart."""
 
     name: str
     path: str
@@ -86,6 +111,7 @@ class View:
     gradient_norm: float | None
     pace: Pace
     terms: tuple[TermRow, ...]
+    balance: BalanceRows | None
     scores: tuple[ScoreRow, ...]
     findings: tuple[Arisen, ...]
     warnings: tuple[str, ...]
@@ -106,6 +132,32 @@ def _term_row(name: str, story: Story) -> TermRow:
         value=statistics.fmean(recent) if recent else None,
         course=course,
         finite=not course or course[-1] is not None,
+    )
+
+
+def balance_rows(story: Story) -> BalanceRows | None:
+    """None for a run whose tasks nothing measures."""
+    if story.balancer is None or story.measured is None:
+        return None
+    pairs = ((*pair.partition("|")[::2], value) for pair, value in story.cosines.items())
+    return BalanceRows(
+        balancer=story.balancer,
+        step=story.measured,
+        tasks=tuple(_task_row(name, task, story.measured) for name, task in story.tasks.items()),
+        cosines=tuple(pairs),
+    )
+
+
+def _task_row(name: str, task: Task, measured: int) -> TaskRow:
+    steps = sorted(task.losses)
+    recent = [loss for step in steps if step > measured - SMOOTHED_STEPS and (loss := task.losses[step]) is not None]
+    return TaskRow(
+        name=name,
+        loss=statistics.fmean(recent) if recent else None,
+        weight=task.weight,
+        ratio=task.ratio,
+        norm=task.norm,
+        course=tuple(task.losses[step] for step in steps),
     )
 
 

@@ -24,7 +24,7 @@ from veritrain.monitor.screen import ASCII_BLOCKS, BLOCKS, screen_lines
 from veritrain.monitor.state import State, state_of
 from veritrain.monitor.story import Story, utc_seconds
 from veritrain.monitor.tail import RecordTail
-from veritrain.monitor.view import View, pace_of, score_rows, term_rows
+from veritrain.monitor.view import View, balance_rows, pace_of, score_rows, term_rows
 from veritrain.record import RunFolder
 
 SCREEN_SECONDS = 1.0
@@ -118,6 +118,7 @@ class Watcher:
             gradient_norm=story.gradient_norm,
             pace=pace_of(story, recipe, silence=None if state.over else silence),
             terms=term_rows(story),
+            balance=balance_rows(story),
             scores=score_rows(story, results),
             findings=tuple(self._dog.standing.values()),
             warnings=self._warnings(),

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from veritrain.monitor.clock import span
 from veritrain.monitor.findings import Arisen
-from veritrain.monitor.view import ScoreRow, TermRow, View
+from veritrain.monitor.view import ScoreRow, TaskRow, TermRow, View
 from veritrain.report.numbers import shown
 from veritrain.report.terminal import plain
 
@@ -78,8 +78,23 @@ def term_value(row: TermRow) -> str:
     return NOT_FINITE if not row.finite or row.value is None else shown(row.value)
 
 
-def weight(row: TermRow) -> str:
-    return "x ?" if row.weight is None else f"x {row.weight:g}"
+def weight(row: TermRow | TaskRow) -> str:
+    return "x ?" if row.weight is None else f"x {row.weight:.4g}"
+
+
+def task_facts(row: TaskRow, *, brief: bool = False) -> list[str]:
+    """What its balancer knows of a task: the gradient's norm, and the loss ratio once there is one."""
+    norm, ratio = ("norm", "ratio") if brief else ("gradient norm", "loss ratio")
+    parts = [] if row.norm is None else [f"{norm} {row.norm:.3g}"]
+    return parts if row.ratio is None else [*parts, f"{ratio} {row.ratio:.3g}"]
+
+
+def cosine(one: str, other: str, value: float | None) -> str:
+    """``cosine of detection and view -0.120 (they pull apart)``."""
+    head = f"cosine of {plain(one)} and {plain(other)}"
+    if value is None:
+        return f"{head} undefined"
+    return f"{head} {value:.3f}" + (" (they pull apart)" if value < 0 else "")
 
 
 def chance(row: ScoreRow) -> str:

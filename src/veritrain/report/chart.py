@@ -15,10 +15,12 @@ Words = str | tuple[str, str]
 Numbers = Sequence[float | None]
 
 WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, BOTTOM, TOP = 58, 14, 44, 12
+LEFT, RIGHT, BOTTOM, TOP = 64, 14, 44, 12
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
 STYLES = len(DASHES)
 LEGEND_ROW = 17
+TICK_ROOM = 5.0
+"""Digits that a tick's words may be wide, left of the axis; a point and a sign are half as wide."""
 
 STYLE = """
 .chart{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;color:var(--ink,#1b1f24)}
@@ -172,6 +174,15 @@ def bars(axes: Axes, edges: Sequence[float], counts: Sequence[float], style: int
     return f'<g fill-opacity=".55">{"".join(drawn)}</g>'
 
 
+def tick_words(value: float) -> str:
+    """A tick's number, with a power of ten where it would be too long: 0.025, 1e-4, 1.5e-3, 2e5."""
+    plain = f"{value:.6g}"
+    if "e" not in plain and sum(0.5 if char in ".-" else 1.0 for char in plain) <= TICK_ROOM:
+        return plain
+    digits, power = f"{value:.5e}".split("e")
+    return f"{float(digits):g}e{int(power)}"
+
+
 def _with_top(axes: Axes, top: int) -> Axes:
     return Axes(**{**axes.__dict__, "top": top})
 
@@ -183,7 +194,7 @@ def _grid(axes: Axes) -> str:
     for tick in log_ticks(low, high) if axes.log_y else nice_ticks(low, high, 5):
         y = axes.y(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - axes.right}" y1="{y}" y2="{y}"/>')
-        parts.append(text(f"{tick:.6g}", LEFT - 7, y + 4, anchor="end"))
+        parts.append(text(tick_words(tick), LEFT - 7, y + 4, anchor="end"))
     if axes.x_names:
         parts += [text(name, axes.x(i), floor + 17, anchor="middle") for i, name in enumerate(axes.x_names)]
     else:

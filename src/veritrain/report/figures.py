@@ -49,10 +49,10 @@ def loss_curves(record: RunRecord, language: Language = "en") -> str | None:
             key = (str(event["name"]), str(event.get("split") or "train"))
             series.setdefault(key, []).append((event["step"], event.get("value")))
     lines = [
-        _thinned_line(name if split == "train" else f"{name} ({split})", points, style)
+        thinned_line(name if split == "train" else f"{name} ({split})", points, style)
         for style, ((name, split), points) in enumerate(series.items())
     ]
-    return _against_steps(lines, (), pair("loss"), say("losses", language), language)
+    return against_steps(lines, (), pair("loss"), say("losses", language), language)
 
 
 def metric_curves(record: RunRecord, language: Language = "en") -> str | None:
@@ -68,7 +68,7 @@ def metric_curves(record: RunRecord, language: Language = "en") -> str | None:
         label = (f"{english}: {value:.3f}, epoch {epoch}", f"{chinese}：{value:.3f}，轮次 {epoch}")
         marks = (Mark(label=label, x=step, y=value),)
     line = Line(label="", x=[p[0] for p in points], y=[p[1] for p in points], style=0)
-    return _against_steps([line] if points else [], marks, metric_words(name), say("validation", language), language)
+    return against_steps([line] if points else [], marks, metric_words(name), say("validation", language), language)
 
 
 def _validation(record: RunRecord, metric: str) -> tuple[list[tuple[float, float | None, int | None]], str]:
@@ -82,9 +82,11 @@ def _validation(record: RunRecord, metric: str) -> tuple[list[tuple[float, float
     return found.get(name, []), name
 
 
-def _thinned_line(label: str, points: Sequence[tuple[float, float | None]], style: int) -> Line:
-    """Means of equal runs of points, with the least and the most of each run as a band."""
-    size = max(1, math.ceil(len(points) / MOST_POINTS))
+def thinned_line(
+    label: Words, points: Sequence[tuple[float, float | None]], style: int, most: int = MOST_POINTS
+) -> Line:
+    """Means of equal runs of (step, value), at most ``most``, with the least and the most of each run as a band."""
+    size = max(1, math.ceil(len(points) / most))
     x, y, low, high = [], [], [], []
     for chunk in (points[start : start + size] for start in range(0, len(points), size)):
         known = [value for _, value in chunk if value is not None]
@@ -92,28 +94,47 @@ def _thinned_line(label: str, points: Sequence[tuple[float, float | None]], styl
         y.append(sum(known) / len(known) if known else None)
         low.append(min(known) if known else None)
         high.append(max(known) if known else None)
-    return Line(label=label, x=x, y=y, style=style, low=low, high=high, markers=len(x) > 1)
+    return Line(label=label, x=x, y=y, style=style, low=low, high=high)
 
 
-def _against_steps(
-    lines: Sequence[Line], marks: Sequence[Mark], y_label: Words, title: str, language: Language
+def against_steps(
+    lines: Sequence[Line],
+    marks: Sequence[Mark],
+    y_label: Words,
+    title: str,
+    language: Language,
+    *,
+    level: tuple[Words, float] | None = None,
+    y_range: tuple[float, float] | None = None,
 ) -> str | None:
+    """Lines over optimiser steps; None when no value is known. A wide range of positive values gets a logarithmic axis.
+
+    Args:
+        level: a height that means something, drawn across, with its name.
+        y_range: of the vertical axis, low < high; what the values need without it.
+    """
     values = [value for line in lines for part in (line.y, line.low or (), line.high or ()) for value in part]
     known = [value for value in values if value is not None]
     if not known:
         return None
     steps = [x for line in lines for x in line.x]
-    log = min(known) > 0 and max(known) / min(known) > LOG_FROM
+    x_range = (min(steps), max(steps)) if min(steps) < max(steps) else (min(steps) - 1, max(steps) + 1)
+    reached = known if level is None else [*known, level[1]]
+    low, high = min(reached), max(reached)
+    log = y_range is None and low > 0 and high / low > LOG_FROM
+    if y_range is None:
+        y_range = (low, high) if log else widened(low, high)
+    rules = [] if level is None else [Rule(label=level[0], start=(x_range[0], level[1]), end=(x_range[1], level[1]))]
     axes = Axes(
         title=title,
         description=f"{len(lines)} lines over {len(set(steps))} places, from {known[0]:.4g} to {known[-1]:.4g}",
         x_label=pair("step"),
         y_label=y_label,
-        x_range=widened(min(steps), max(steps), 0.0),
-        y_range=(min(known), max(known)) if log and max(known) > min(known) else widened(min(known), max(known)),
+        x_range=x_range,
+        y_range=y_range,
         log_y=log,
     )
-    return draw(axes, *lines, *marks, language=language)
+    return draw(axes, *lines, *rules, *marks, language=language)
 
 
 def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]:
@@ -128,8 +149,9 @@ def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]
 def metric_words(metric: str) -> str:
     """``frame_auroc`` as people write it."""
     spelled = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR at 95 % TPR", "map": "mAP", "f1": "F1", "iou": "IoU"}
-    words = [spelled.get(word, word) for word in metric.split("_")]
-    return " ".join(words)[:1].upper() + " ".join(words)[1:]
+    first, *more = metric.split("_")
+    start = spelled.get(first, first[:1].upper() + first[1:])
+    return " ".join((start, *(spelled.get(word, word) for word in more)))
 
 
 def roc_chart(
@@ -164,7 +186,7 @@ def _unit_chart(
         return None
     low, high = curve.get("low"), curve.get("high")
     banded = bool(low and high and len(low) == len(high) == len(x))
-    keep = _spread(len(x), MOST_POINTS)
+    keep = spaced(len(x), MOST_POINTS)
     line = Line(
         label=level,
         x=[x[i] for i in keep],
@@ -186,8 +208,8 @@ def _unit_chart(
     return draw(axes, *([] if chance is None else [chance]), line, *marks, language=language)
 
 
-def _spread(length: int, most: int) -> list[int]:
-    """At most ``most`` places over ``range(length)``, both ends among them."""
+def spaced(length: int, most: int) -> list[int]:
+    """At most ``most`` evenly spaced places over ``range(length)``, both ends among them."""
     if length <= most:
         return list(range(length))
     return sorted({round(i * (length - 1) / (most - 1)) for i in range(most)})

@@ -219,6 +219,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "step": ("optimiser step", "优化步数"),
     "loss": ("loss", "损失"),
     "best": ("best", "最佳"),
+    "balancing": ("Balancing of the tasks", "任务之间的平衡"),
+    "balancer": ("Balancer", "平衡方法"),
+    "balancing_note": (
+        "Weight: what multiplies a task's loss, or its gradient where gradients are combined. Loss ratio: a loss over "
+        "its first value, divided by the mean of that over the tasks; above 1 a task lags behind. Gradient norm: of "
+        "the loss without its weight. Cosine: between the gradients of two tasks; below 0 they pull apart. Where a "
+        "point stands for several measured steps it is their mean; the band goes from the least to the most of them.",
+        "权重：与任务损失相乘的系数；在合并梯度的方法中与其梯度相乘。损失比：损失除以其初始值，再除以各任务的平均；"
+        "高于 1 表示该任务落后。梯度范数：未加权损失的梯度范数。余弦：两个任务梯度之间的余弦；低于 0 时方向相背。"
+        "一个点代表多个测量步时取其平均，色带为其最小值到最大值。",
+    ),
+    "at_shared": ("Measured at the parameters that the tasks share.", "在各任务共享的参数上测量。"),
+    "at_all": (
+        "The network declares no shared parameters: measured over all of its parameters.",
+        "网络未声明共享参数：在其全部参数上测量。",
+    ),
+    "task_weight": ("weight of the task (no unit)", "任务权重（无量纲）"),
+    "task_ratio": ("loss ratio (no unit)", "损失比（无量纲）"),
+    "task_norm": ("gradient norm (loss per unit of parameter)", "梯度范数（损失 / 单位参数）"),
+    "task_cosine": ("cosine of the gradients (no unit)", "梯度余弦（无量纲）"),
+    "mean_of_tasks": ("1: the mean of the tasks", "1：各任务的平均"),
+    "right_angles": ("0: neither helps nor hinders the other", "0：互不促进也互不妨碍"),
     "ranking": ("ROC and precision-recall", "ROC 与精确率-召回率曲线"),
     "ranking_note": (
         "The ring marks the threshold chosen on validation.",
@@ -243,6 +265,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "gallery": ("Worst errors, beside random frames", "最严重的错误与随机帧对照"),
     "worst misses": ("Worst misses", "最严重的漏报"),
     "worst false alarms": ("Worst false alarms", "最严重的误报"),
+    "wrong views": ("Wrong views", "切面判断错误"),
     "random frames": ("Random frames", "随机帧"),
     "gallery_note": (
         "Random frames stand beside the errors so that nobody has to trust a hand-picked example.",
@@ -269,6 +292,40 @@ WORDS: dict[str, tuple[str, str]] = {
         "A score orders frames, returns or pixels; it is not a probability. Green marks what is labelled anomalous.",
         "得分只表示帧、回波或像素之间的排序，不是概率。绿色标出标注为异常的部分。",
     ),
+    "predicted_images": ("Predicted images", "预测的图像"),
+    "skip_images": ("Skip to the images", "跳到各图像"),
+    "recordings_stay": (
+        "This page holds pictures that are not made: keep it where the recordings may be.",
+        "本页含有非人造的图像：请只保存在允许存放这些记录的地方。",
+    ),
+    "worst_first": (
+        "The worst come first: most wrong answers, then the surest wrong answer.",
+        "最差的在前：先按错误数，再按错误回答的把握程度排列。",
+    ),
+    "worst_on_page": ("the worst ones on this page; predictions.json has all", "本页为最差者；全部见 predictions.json"),
+    "no_labels": ("There are no labels to hold these answers against.", "没有标注可供对照。"),
+    "no_threshold": (
+        "No threshold was chosen on validation; boxes are drawn from this score on:",
+        "未在验证集上选定阈值；从以下得分起画框：",
+    ),
+    "nothing_called": (
+        "On validation no box hit an object, so no threshold could be chosen and no box is called.",
+        "验证集上没有检测框命中目标，因此无法选定阈值，也不给出检测框。",
+    ),
+    "boxes_note": (
+        "Coloured boxes are predicted, with class and score; thin white boxes are labelled. A score orders boxes; it "
+        "is not a probability. A box is right where it overlaps a labelled one of its class by half (IoU 0.5), one "
+        "each.",
+        "彩色框为预测，附类别与得分；细白框为标注。得分只表示检测框之间的排序，不是概率。"
+        "与同类标注框重叠过半（IoU 0.5）的框算正确，每个标注框至多一个。",
+    ),
+    "boxes": ("Boxes", "检测框"),
+    "labelled": ("Labels", "标注"),
+    "missed_objects": ("missed", "漏检"),
+    "false_alarms": ("false alarms", "误报"),
+    "view_right": ("view right", "切面正确"),
+    "view_wrong": ("view wrong", "切面错误"),
+    "picture_boxes": ("boxes and view in the image", "图像中的检测框与切面"),
     "no_attention": ("No attention map", "没有注意力图"),
     "resized": ("Images of another size were resized (height x width)", "其他尺寸的图像已缩放（高 × 宽）"),
     "unread": ("Could not be read", "无法读取"),

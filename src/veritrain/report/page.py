@@ -14,6 +14,7 @@ import veritrain
 from veritrain.errors import RecordError
 from veritrain.record import RunFolder, RunRecord, read_run
 from veritrain.report import figures
+from veritrain.report.balance_curves import balance_charts, balance_told
 from veritrain.report.breakdown import breakdown_metrics
 from veritrain.report.chart import STYLE
 from veritrain.report.kind_curves import kind_charts, left_out
@@ -144,6 +145,8 @@ def _run_context(
         "scales": {name: _scale(entry) for name, entry in ((results or {}).get("metrics") or {}).items()},
         "data": Source("data.json", data) if data is not None else None,
         "curves": _svgs([figures.loss_curves(record, language), figures.metric_curves(record, language)]),
+        "balance": balance_told(record),
+        "balance_curves": _svgs(balance_charts(record, language)),
         "looks": [str(look.get("purpose", "")) for look in record.of("look") if look.get("split") == "test"],
         "banded": any((part or {}).get("low") for level in curves.values() for part in level.values()),
         "rankings": _svgs(_rankings(results or {}, language)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from veritrain.report.figures import spaced
 from veritrain.report.language import check_language
 from veritrain.report.numbers import Source
 from veritrain.report.page import rendered, written
@@ -25,16 +26,13 @@ def write_sheet(document: Mapping[str, Any], out: Path, language: str = "en") ->
         document: the content of ``predictions.json``.
     """
     rows = document["frames"]
-    chosen = range(len(rows))
-    if len(rows) > MOST_FRAMES:
-        chosen = sorted({round(i * (len(rows) - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)})  # type: ignore[assignment]
     items = [
         {
             **rows[i],
             "place": i,
             "embedded": {name: embedded(out, rows[i].get(name), most=wide) for name, wide in WIDE.items()},
         }
-        for i in chosen
+        for i in spaced(len(rows), MOST_FRAMES)
     ]
     page = rendered(
         "sheet.html",

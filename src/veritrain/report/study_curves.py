@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veritrain.record import RunRecord, read_run
+from veritrain.report.balance_curves import balance_points
 
 COLOURS = ("#0072b2", "#c85000", "#00805d", "#b0558a", "#8a6a00", "#5b6470", "#1b1f24", "#6a3d9a")
 """Those of ``chart.py`` on paper, and two more: a study may have many arms."""
@@ -20,8 +21,6 @@ BINS = 60
 COLUMNS = 4
 LOG_FROM = 50.0
 KINDS = ("loss", "loss ratio", "weight", "gradient norm", "conflict")
-BALANCE = {"loss_ratios": "loss ratio", "weights": "weight", "grad_norms": "gradient norm", "cosines": "conflict"}
-"""Field of a ``balance`` event to the kind of panel that shows it."""
 
 Floats = NDArray[np.float64]
 Panel = tuple[str, str]
@@ -83,7 +82,7 @@ def _moves(arms: Mapping[str, Sequence[tuple[Floats, Floats]]]) -> bool:
 
 def _series(record: RunRecord) -> Iterator[tuple[Panel, tuple[Floats, Floats]]]:
     """Every curve of a run as (steps, values)."""
-    balanced = record.of("balance")
+    balanced = balance_points(record)
     raw: dict[Panel, list[tuple[float, float]]] = {}
     for event in record.of("term"):
         if event["step"] is not None and event.get("split") == "train":
@@ -93,10 +92,8 @@ def _series(record: RunRecord) -> Iterator[tuple[Panel, tuple[Floats, Floats]]]:
     for event in record.of("grad"):
         if event["step"] is not None and "name" in event:
             raw.setdefault(("gradient norm", event["name"]), []).append((event["step"], _float(event.get("value"))))
-    for event in balanced:
-        for field, kind in BALANCE.items():
-            for name, value in (event.get(field) or {}).items():
-                raw.setdefault((kind, name), []).append((event["step"], _float(value)))
+    for panel, told in balanced.items():
+        raw.setdefault(panel, []).extend((step, _float(value)) for step, value in told)
     for panel, points in raw.items():
         steps, values = np.array(points, dtype=np.float64).T
         if np.isfinite(values).any():
