@@ -1,9 +1,9 @@
 """``make ablations``: positional encodings, alignments, towers and heads of the fusion detector, one key at a time.
 
 Made data: the world of the fault runs (72 scenarios x 12 frames, 96 x 144, seed 23). Descriptive: few seeds, no claim.
-Every run has the same 432 optimiser steps, no time budget, no controls and, but for the variant that is about it, the
-frame logit of a smooth maximum, which was the default when most of them were made. A run whose results exist, in its
-folder or in the results file, is not made again. ``--jobs`` at a time (one a processor; with a GPU they share it).
+Every run has the same 432 optimiser steps, no time budget, no controls and the frame logit of a smooth maximum, which
+was the default when the stored runs were made. A run whose results exist, in its folder or in the results file, is
+not made again. ``--jobs`` at a time (one a processor; with a GPU they share it).
 Writes results/ablations.json after every run and prints the table of docs/results.md.
 """
 
@@ -39,7 +39,6 @@ VARIANTS: dict[str, list[str]] = {
     "head voxel": ["--head", "voxel"],
     "points_tower raw": ["--points_tower", "raw"],
     "augment full": ["--augment", "full"],
-    "frame_join mean": ["--frame_join", "mean"],
 }
 KINDS = ("seen by both", "seen by camera", "seen by lidar", "seen by pair", "sudden_braking")
 KIND_METRICS = ("frame_auroc", "object_point_ap")
@@ -99,7 +98,7 @@ def run(runs: Path, data: Path, name: str, seed: int) -> dict[str, Any]:
     if not (folder / "results.json").is_file():
         command = [sys.executable, "-m", "veritrain", "train", "anomaly", "--data", str(data), "--run", str(folder)]
         command += ["--epochs", EPOCHS, "--controls", "none", "--threads", "1", "--seed", str(seed), *VARIANTS[name]]
-        if not {"late", "image_only", "points_only", "--frame_join"} & set(VARIANTS[name]):
+        if not {"late", "image_only", "points_only"} & set(VARIANTS[name]):
             command += ["--frame_join", "smooth_max"]
         if (folder / "checkpoints").exists():
             command.append("--resume")

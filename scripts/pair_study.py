@@ -270,8 +270,10 @@ def write(stage: str, rows: list[dict[str, Any]]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     content = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"made_data": True, "command": "make pairs"}
     content |= {"world": WORLD, "steps": STEPS}
-    content[stage] = {"runs": rows}
-    if stage == "compare" and len(seeds_of(rows)) > 1:
+    made = {row["name"] for row in rows}
+    kept = [row for row in stored(stage) if row["name"] not in made]
+    content[stage] = {**content.get(stage, {}), "runs": [*kept, *rows]}
+    if stage == "compare" and rows[0]["cue"] == 0 and len(seeds_of(rows)) > 1:
         content[stage]["primary"] = primary(rows)
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -153,10 +153,10 @@ def load(recipe: type[R], path: Path) -> R:
         ConfigError: not a mapping, not safe YAML, a repeated key, or a key that is no field of ``recipe``.
     """
     demand_keys(path, names_of(recipe))
-    return _typed(recipe, _in_todays_words(recipe, _days_as_text(read_mapping(path))), path)
+    return _typed(recipe, in_todays_words(recipe, _days_as_text(read_mapping(path))), path)
 
 
-def _in_todays_words(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def in_todays_words(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier version wrote into a run folder, as the recipe says it now, with the keys that it lacked."""
     older: Mapping[str, Mapping[str, Any]] = getattr(recipe, "OLDER_WORDS", {})
     said = {key: older.get(key, {}).get(str(value), value) for key, value in values.items()}

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from veritrain import catalog, config
 from veritrain.errors import CheckpointError, RecordError, UsageError
+from veritrain.experiments import run_folder
 from veritrain.experiments.run_folder import (
     FREE_ON_RESUME,
     demand_same_data,
@@ -67,6 +69,25 @@ def test_a_resumed_run_keeps_its_recipe_and_its_data(folder):
         refuse_changes(folder, recipe, {"digest": "b"}, free=FREE_ON_RESUME, digest_of=digest_of)
     with pytest.raises(RecordError, match="data set changed"):
         demand_same_data(folder, {"digest": "b"}, digest_of)
+
+
+def test_a_run_of_an_earlier_version_is_refused_by_the_keys_it_lacked(folder, monkeypatch):
+    """Before anything is written; with equal hashes it goes on."""
+    recipe = JointRecipe(data="here")
+    stored(folder, recipe)
+    lines = [line for line in folder.recipe.read_text(encoding="utf-8").splitlines() if not line.startswith("zoom")]
+    folder.recipe.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder.checkpoints.mkdir()
+    own = fingerprint_of(recipe, FREE_ON_RESUME)
+    for saved in (own, "another"):
+        state = {"recipe": {"fingerprint": saved}}
+        monkeypatch.setattr(run_folder.checkpoints, "newest", lambda _, state=state: SimpleNamespace(state=state))
+        if saved == own:
+            refuse_changes(folder, recipe, {"digest": "a"}, free=FREE_ON_RESUME, digest_of=digest_of)
+            continue
+        with pytest.raises(CheckpointError, match="earlier version") as caught:
+            refuse_changes(folder, recipe, {"digest": "a"}, free=FREE_ON_RESUME, digest_of=digest_of)
+        assert "no zoom" in str(caught.value)
 
 
 def test_controls_say_which_probes_run():

@@ -67,6 +67,12 @@ def test_a_key_that_came_later_makes_no_old_result_a_stranger(study, tmp_path):
     assert ledger.finished(cell_of(study)) is not None
 
 
+def test_a_cell_from_before_the_frame_was_a_mean_is_not_todays(study, tmp_path):
+    ledger = filled(study, tmp_path, {"attention": [0.5]})
+    del ledger.recipes[ledger.cells[cell_of(study).name]["recipe"]]["frame_join"]
+    assert ledger.finished(cell_of(study)) is None
+
+
 def test_surroundings_are_not_kept(study, tmp_path):
     ledger = filled(study, tmp_path, {"attention": [0.5]})
     (recipe,) = ledger.recipes.values()

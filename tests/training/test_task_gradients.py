@@ -82,6 +82,21 @@ def test_frozen_parameters_are_left_out(net):
     assert frozen not in gradients.shared() and len(gradients.shared()) == 3
 
 
+def test_filled_gradients_lie_as_their_parameters_do():
+    """Fused optimisers take both in the order of memory."""
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(3, 4, 3, bias=False).to(memory_format=torch.channels_last)
+    x = torch.randn(2, 3, 6, 6)
+    losses = [layer(x).square().mean(), layer(x).abs().mean()]
+    gradients = TaskGradients(list(layer.parameters()), 2)
+    gradients.clear()
+    gradients.add(losses)
+    gradients.fill(torch.tensor([2.0, 3.0], dtype=torch.float64))
+    (expected,) = torch.autograd.grad(2 * layer(x).square().mean() + 3 * layer(x).abs().mean(), layer.weight)
+    assert layer.weight.grad.stride() == layer.weight.stride() != torch.empty(4, 3, 3, 3).stride()
+    torch.testing.assert_close(layer.weight.grad, expected)
+
+
 def test_fill_weighs_what_is_shared_and_leaves_heads_their_own(net):
     losses = losses_of(net, range(6))
     gradients = TaskGradients(list(net.parameters()), 2)

@@ -19,6 +19,7 @@ from veritrain.errors import CheckpointError, RecordError, UsageError
 from veritrain.probes.probe import FinishedRun, run_probe
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.task import Dataset, Task
+from veritrain.training import checkpoint as checkpoints
 from veritrain.training.checkpoint import Checkpoint
 from veritrain.training.evaluate import latency_ms
 
@@ -67,7 +68,23 @@ def refuse_changes(
             fix="resume with the recipe of the run (`veritrain resume RUN`), or train a new run",
             file=folder.recipe,
         )
+    _demand_todays_keys(folder, recipe, free)
     demand_same_data(folder, card, digest_of)
+
+
+def _demand_todays_keys(folder: RunFolder, recipe: Any, free: tuple[str, ...]) -> None:
+    """A checkpoint holds a hash over the keys that its version had; with more keys it cannot be told what changed."""
+    lacking = sorted(config.names_of(type(recipe)) - set(config.read_mapping(folder.recipe)))
+    checkpoint = checkpoints.newest(folder) if lacking and folder.checkpoints.is_dir() else None
+    if checkpoint is None or checkpoint.state["recipe"].get("fingerprint") == fingerprint_of(recipe, free):
+        return
+    raise CheckpointError(
+        "the run was begun by an earlier version and cannot go on",
+        expected="a recipe with the keys of today",
+        found="no " + ", ".join(lacking),
+        fix="evaluate, predict and report open it as it was made; to train on, begin a new run",
+        file=folder.recipe,
+    )
 
 
 def demand_same_data(folder: RunFolder, card: Mapping[str, Any], digest_of: DigestOf) -> None:

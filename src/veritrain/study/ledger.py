@@ -198,7 +198,8 @@ class Ledger:
             kind = type(wanted.recipe)
             known = set(stored) <= config.names_of(kind)
             names = config.names_of(kind) - set(stored)
-            whole = {**stored, **{name: config.plain(wanted.recipe)[name] for name in names & {*SURROUNDINGS, "seed"}}}
+            around = {name: config.plain(wanted.recipe)[name] for name in names & {*SURROUNDINGS, "seed"}}
+            whole = {**config.in_todays_words(kind, stored), **around}
             self._equal[key] = known and _builds_equal(wanted.recipe, whole)
         return self._equal[key]
 

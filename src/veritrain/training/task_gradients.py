@@ -89,7 +89,8 @@ class TaskGradients:
     def fill(self, weights: Tensor) -> None:
         """Set ``.grad``: the weighted sum of the rows at shared parameters, the plain sum where one task is alone.
 
-        What no task reaches has no gradient, as after a backward pass.
+        What no task reaches has no gradient, as after a backward pass. Gradients lie in memory as their parameters do:
+        fused optimisers read both in the same order.
         """
         rows, shared = self.rows(), set(self.shared())
         weights = weights.to(rows)
@@ -98,4 +99,4 @@ class TaskGradients:
                 continue
             part = rows[:, start:end]
             flat = weights @ part if place in shared else part.sum(0)
-            parameter.grad = flat.view_as(parameter).to(parameter.dtype)
+            parameter.grad = torch.empty_like(parameter).copy_(flat.view(parameter.shape))
