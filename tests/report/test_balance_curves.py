@@ -50,6 +50,13 @@ def level_of(svg: str) -> float:
     return float(rule.attrib["y1"])
 
 
+def ends_of(svg: str) -> tuple[float, float]:
+    """Top and floor of the vertical axis in the drawing."""
+    axis = next(e for e in ET.fromstring(svg).iter("path") if e.attrib.get("class") == "axis")
+    top, floor = re.fullmatch(r"M[\d.]+ ([\d.]+)V([\d.]+)H[\d.]+", axis.attrib["d"]).groups()
+    return float(top), float(floor)
+
+
 def test_points_are_those_of_the_record_in_their_order():
     found = balance_points(record_of([balance(1), balance(10, cosine=None), {"event": "balance", "weights": {"a": 1}}]))
     assert found["weight", "view"] == [(1, 0.8), (10, 0.8)] and found["conflict", "detection|view"][1] == (10, None)
@@ -80,6 +87,7 @@ def test_the_cosine_is_drawn_about_a_line_at_0():
     (one,) = lines_of(chart := balance_charts(record_of([balance(1, cosine=-0.2), balance(9, cosine=0.2)]))[3])
     zero = level_of(chart)
     assert one[0][1] > zero > one[1][1] and one[0][1] - zero == pytest.approx(zero - one[1][1], abs=0.2)
+    assert zero == pytest.approx(sum(ends_of(chart)) / 2, abs=0.2), "in the middle"
     assert "0: neither helps nor hinders the other" in texts(chart)
     assert {"0.2", "-0.2", "0"} <= set(texts(chart)) and "0.5" not in texts(chart)
     assert {"1", "-1"} <= set(texts(balance_charts(record_of([balance(1, cosine=-0.9), balance(9)]))[3]))
@@ -89,6 +97,9 @@ def test_the_ratio_is_drawn_about_a_line_at_1_even_far_from_it():
     charts = balance_charts(record_of([balance(1, ratio=1.5), balance(9, ratio=1.4)]))
     lags, leads = lines_of(charts[1])
     assert max(y for _, y in lags) < level_of(charts[1]) < min(y for _, y in leads)
+    alone = balance_charts(record_of([balance(step, loss_ratios={"a": 1.5 + step / 10}) for step in (1, 2)]))[1]
+    top, floor = ends_of(alone)
+    assert top <= level_of(alone) <= floor
 
 
 def test_a_single_measurement_is_seen_and_an_unknown_kind_left_out():

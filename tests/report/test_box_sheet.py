@@ -82,11 +82,17 @@ def test_an_image_shows_boxes_view_labels_and_what_is_wrong(folder):
 
 
 def test_every_number_is_that_of_the_document(folder):
-    page = page_of(folder, document([row(1), row(2, errors=errors(2, 1, True, 0.9))]))
+    boxes = [{"class": "AR", "score": score, "box": [0, 0, 1, 1]} for score in (0.9, 0.4)]
+    page = page_of(folder, document([row(1), row(2, boxes=boxes, errors=errors(2, 1, True, 0.9))]))
     traced = [node for node in page.walk() if "data-source" in node.attributes]
-    assert len(traced) == 2 + 2 * 4
+    assert len(traced) == 2 + 2 * 4 + 1
     for node in traced:
         assert agrees(node.text(), resolved(folder, str(node.attributes["data-source"]))), node.attributes
+    assert [node.text() for node in traced if node.attributes["data-source"].endswith("/score")] == [
+        "0.900",
+        "0.400",
+        "0.401",
+    ]
 
 
 def test_it_is_one_file_that_asks_for_nothing_and_escapes_names(folder):
