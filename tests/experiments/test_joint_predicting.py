@@ -140,6 +140,9 @@ def test_words_never_stand_on_each_other_and_stay_in_the_picture():
 
 def test_samples_of_a_split_are_predicted_with_hashed_names(folder, small_echo):
     document, out = predict_run(folder, [], samples=3, split="test", out="")
+    chosen = json.loads(folder.results.read_text(encoding="utf-8"))["selection"]["threshold"]
+    called_from = 0.25 if chosen is None else chosen
+    assert document["thresholds"] == {"box": chosen, "called_from": called_from, "chosen_on": "val"}
     assert document["count"] == 3 and out == folder.predictions / "test" and document["made_data"] is True
     text = (out / "predictions.json").read_text(encoding="utf-8")
     names = {path.stem for path in small_echo.rglob("*.jpg")}

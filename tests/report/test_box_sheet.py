@@ -133,7 +133,6 @@ def test_images_without_labels_keep_their_order_and_claim_nothing(folder):
     [
         ({"box": 0.31, "called_from": 0.31}, "Threshold: 0.310 (best F1 on validation)"),
         ({"box": None, "called_from": 0.25}, "No threshold was chosen on validation; boxes are drawn from this score"),
-        ({"box": None, "called_from": None}, "no box is called"),
     ],
 )
 def test_from_which_score_boxes_are_called_is_said(folder, thresholds, words):

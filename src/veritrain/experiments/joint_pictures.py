@@ -179,7 +179,7 @@ def _chosen(data: EchoData, task: JointTask, predictions: Predictions, each: int
     return chosen
 
 
-def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int, weight: Sequence[float]) -> list[int]:
+def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int, weight: NDArray[Any]) -> list[int]:
     """The first of each group in the order given that counts at all: frames of one patient look alike."""
     first: dict[str, int] = {}
     for index in order:

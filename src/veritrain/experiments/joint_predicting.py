@@ -22,7 +22,7 @@ from veritrain.experiments.joint import Prepared, reopen
 from veritrain.experiments.joint_pictures import BoxErrors, box_errors, called_boxes, least_score, picture_of
 from veritrain.metrics.boxes import images_of_counts
 from veritrain.record import RecordWriter, RunFolder, write_json
-from veritrain.tasks.joint import NOTHING_CALLED, JointTask
+from veritrain.tasks.joint import JointTask
 from veritrain.tasks.task import Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
@@ -126,10 +126,9 @@ def predict_run(
 
 
 def _thresholds(task: JointTask) -> dict[str, float | None]:
-    """``box`` as chosen on validation, ``called_from`` what stands in for it; null in both: no box is called."""
-    if task.threshold == NOTHING_CALLED or not task.network.detects:
-        return {"box": None, "called_from": None}
-    return {"box": task.threshold, "called_from": least_score(task)}
+    """``box`` as chosen on validation (null where no box hit anything there), ``called_from`` what boxes are called
+    from; null without a detector."""
+    return {"box": task.threshold, "called_from": least_score(task) if task.network.detects else None}
 
 
 def _with_stored_threshold(task: JointTask, folder: RunFolder) -> JointTask:

@@ -308,10 +308,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "No threshold was chosen on validation; boxes are drawn from this score on:",
         "未在验证集上选定阈值；从以下得分起画框：",
     ),
-    "nothing_called": (
-        "On validation no box hit an object, so no threshold could be chosen and no box is called.",
-        "验证集上没有检测框命中目标，因此无法选定阈值，也不给出检测框。",
-    ),
     "boxes_note": (
         "Coloured boxes are predicted, with class and score; thin white boxes are labelled. A score orders boxes; it "
         "is not a probability. A box is right where it overlaps a labelled one of its class by half (IoU 0.5), one "
