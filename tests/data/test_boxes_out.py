@@ -81,7 +81,7 @@ def test_a_polygon_is_its_mask_and_a_box_has_none(tmp_path):
 def test_ids_stay_whatever_else_the_file_holds(exported, echo_world, tmp_path):
     source, told, _ = exported
     whole = COCO(told["path"])  # afresh: who scores writes into what pycocotools read
-    write_echo_subset(source, tmp_path / "part", EchoSubsetOptions(share=0.34))
+    write_echo_subset(source, tmp_path / "part", EchoSubsetOptions(share=0.34, frames=2))
     part = COCO(export_boxes(EchoFormat(tmp_path / "part"), tmp_path / "out", "coco")["path"])
     assert 0 < len(part.anns) < len(whole.anns)
     for mine, theirs in ((part.anns, whole.anns), (part.imgs, whole.imgs), (part.cats, whole.cats)):

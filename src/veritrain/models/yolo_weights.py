@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,6 +17,7 @@ from veritrain.errors import CheckpointError, ConfigError
 from veritrain.models.state_match import mismatch
 
 PICKLED = (".pt", ".pth")
+FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 HOW_TO_CONVERT = (
     "where you trust the file, convert it once in the environment that wrote it: from safetensors.torch import "
     "save_file; save_file(torch.load('FILE.pt', weights_only=False)['model'].float().state_dict(), "
@@ -86,7 +88,7 @@ def _unpickled(path: Path) -> Any:
         raise CheckpointError(
             "the file holds more than tensors, and what else it holds is not run",
             expected="a plain state dict: names and tensors",
-            found=" ".join(str(error).split())[:200],
+            found=_unplain(str(error)),
             fix=HOW_TO_CONVERT,
             file=path,
         ) from error
@@ -97,6 +99,12 @@ def _unpickled(path: Path) -> Any:
             found=" ".join(str(error).split())[:200],
             file=path,
         ) from error
+
+
+def _unplain(refusal: str) -> str:
+    """What torch refused to make, by its class; its own words advise to load the file as it is."""
+    named = FOREIGN.search(refusal)
+    return f"an object of {named[1]}" if named else "no plain pickle of tensors"
 
 
 def _plain(content: Any, path: Path) -> dict[str, Tensor]:
