@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from clock import device, settled, spread
 
 from veritrain.models.options import YoloOptions
 from veritrain.record import RecordWriter, RunFolder
@@ -89,17 +89,6 @@ class PreparedBatches:
         return self.ready[samples[0]["index"] // self.images % 2]
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def settled() -> float:
-    """The clock, once a GPU has done what was asked of it."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def moved(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value.to(device()) for key, value in batch.items()}
 
@@ -158,10 +147,6 @@ def loop_table(given: argparse.Namespace) -> None:
     for which, values in times.items():
         print(f"| {which} | {spread(values)} | {given.batch / statistics.median(values) * 1000:.1f} |")
     print(f"\nthroughput of ours over the bare loop's: {spread(ratios, digits=3)}")
-
-
-def spread(values: Sequence[float], *, digits: int = 2) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def variant_table(given: argparse.Namespace) -> None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from clock import device, settled, spread
 
 from veritrain.data.loader import EpochLoader, workers_explained
 from veritrain.experiments.anomaly import prepare
@@ -78,17 +78,6 @@ class PreparedBatches:
         return self.ready[samples[0]["index"] // BATCH % len(self.ready)]
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def settled() -> float:
-    """The clock, once a GPU has done what was asked of it."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def bare(data: PreparedBatches) -> float:
     """Seconds of the loop that anybody would write; it reads its loss every step, as the report's did."""
     seed_everything(0)
@@ -147,10 +136,6 @@ def loop_rows(sizes: Sequence[str], steps: int, repeats: int) -> Iterator[str]:
         added = [own - plain for own, plain in zip(times["ours"], times["bare"], strict=True)]
         share = statistics.median(added) / statistics.median(times["bare"])
         yield f"| {size} | {spread(times['bare'])} | {spread(times['ours'])} | {spread(added)} | {share:.2%} |"
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def waiting_row(folder: str, workers: int, most: int) -> str:

@@ -110,7 +110,7 @@ class ToyTask:
 
 
 @torch.no_grad()
-def test_losses(task: ToyTask, model: nn.Module, batch: Mapping[str, Any]) -> list[float]:
+def held_out_losses(task: ToyTask, model: nn.Module, batch: Mapping[str, Any]) -> list[float]:
     return [float(loss.mean()) for loss in task.losses(model(batch), batch).values()]
 
 
@@ -123,7 +123,7 @@ def run(tasks: int, seed: int, method: str, steps: int) -> dict[str, Any]:
     options = LoopOptions(optimiser="adam", weight_decay=0.0, accelerator="cpu", grad_every_steps=EVERY, seed=seed)
     stepper = Stepper(start_engine(options), task, model, options, balance=METHODS[method])  # type: ignore[arg-type]
     test = functions.batch(TEST, seed, 1)
-    first, norms = test_losses(task, model, test), []
+    first, norms = held_out_losses(task, model, test), []
     for step in range(steps):
         batch = functions.batch(BATCH, seed, 2, step)
         numbers = stepper.make([batch], step=step, batch=step % EPOCH, rate=options.learning_rate)
@@ -132,7 +132,7 @@ def run(tasks: int, seed: int, method: str, steps: int) -> dict[str, Any]:
         if numbers.balance and step >= steps - LAST:
             used = stepper.balance.used()
             norms.append([used[name] * norm for name, norm in numbers.task_norms.items()])
-    shares = [now / then for now, then in zip(test_losses(task, model, test), first, strict=True)]
+    shares = [now / then for now, then in zip(held_out_losses(task, model, test), first, strict=True)]
     weights = list(stepper.balance.balancer.weights().values())
     mean = np.mean(norms, axis=0).tolist()
     return {
