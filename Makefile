@@ -39,7 +39,7 @@ $(STAMP): requirements/train.lock pyproject.toml
 demo: setup $(DEMO)/data.made ## make a small world, train on it, judge the run, write the report
 	@number=1; while [ -e $(DEMO)/run-$$number ]; do number=$$((number + 1)); done; \
 	run=$(DEMO)/run-$$number; \
-	$(BIN)/veritrain train anomaly --data $(DEMO)/data --run $$run --seed 0; \
+	$(BIN)/veritrain train anomaly --config recipes/driving-small.yaml --data $(DEMO)/data --run $$run --seed 0; \
 	echo; echo "The report: $$run/report.html"
 
 $(DEMO)/data.made: | $(STAMP)

@@ -318,8 +318,8 @@ def watched_averages() -> list[WeightAverage]:
     made: list[WeightAverage] = []
 
     class Watched(WeightAverage):
-        def __init__(self, model: nn.Module, decay: float) -> None:
-            super().__init__(model, decay)
+        def __init__(self, model: nn.Module, decay: float, *, ramp: float = 0.0) -> None:
+            super().__init__(model, decay, ramp=ramp)
             made.append(self)
 
     step.WeightAverage = Watched  # type: ignore[misc]

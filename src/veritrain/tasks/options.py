@@ -410,12 +410,14 @@ class JointRecipe:
 
 QUICK: dict[str, dict[str, Any]] = {
     "anomaly": {
-        "epochs": 7,
-        "control_steps": 270,
+        "epochs": 6,
+        "batch_size": 4,
+        "learning_rate": 4e-3,
+        "control_steps": 432,
         "max_seconds": 41.0,
         "precision": "auto",
         "channels_last": True,
-        "validate_every": 4,
+        "validate_every": 3,
     },
     "joint": {"epochs": 8, "control_steps": 60},
 }
