@@ -240,9 +240,12 @@ def test_the_full_recipe_of_a_task_comes_back_and_runs_again(tmp_path):
     [
         ("", "smooth_max"),
         ("fusion: concat\n", "smooth_max"),
-        ("fusion: late\n", "mean"),
-        ("model: report000-simple\n", "mean"),
+        ("fusion: late\n", "noisy_or"),
+        ("fusion: late\nframe_join: mean\n", "noisy_or"),
+        ("model: report000-simple\n", "noisy_or"),
+        ("model: report000-simple\nframe_join: mean\n", "noisy_or"),
         ("frame_join: mean\n", "mean"),
+        ("frame_join: smooth_max\n", "smooth_max"),
     ],
 )
 def test_a_run_from_before_a_key_is_opened_as_it_was_made(tmp_path, stored, join):

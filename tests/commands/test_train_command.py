@@ -221,7 +221,10 @@ def test_quick_says_in_words_what_it_sets(capsys):
     with pytest.raises(SystemExit):
         train("--help")
     text = " ".join(capsys.readouterr().out.split())
-    assert "a short training: sets epochs 6, batch_size 4, learning_rate 0.004, control_steps 432" in text and "{'epochs'" not in text
+    assert (
+        "a short training: sets epochs 6, batch_size 4, learning_rate 0.004, control_steps 432" in text
+        and "{'epochs'" not in text
+    )
 
 
 def test_a_logger_that_was_dropped_is_told_at_the_end(own_run):

@@ -97,7 +97,10 @@ def exact_batch() -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize(("join", "expected"), [("smooth_max", "c276022997837f67"), ("mean", "c67d845f2afb92b0")])
+@pytest.mark.parametrize(
+    ("join", "expected"),
+    [("smooth_max", "c276022997837f67"), ("mean", "c67d845f2afb92b0"), ("noisy_or", "68f9d1b72db4e5b1")],
+)
 def test_the_default_network_is_what_it_was(join, expected):
     """Results rest on it. The hash is of the initial weights and of a pass in float64, rounded to 6 decimals."""
     torch.manual_seed(0)

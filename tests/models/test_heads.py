@@ -55,7 +55,7 @@ def test_what_is_masked_never_enters():
 
 
 def test_the_frame_logit_is_the_mean_over_views():
-    head = trained_head(2)
+    head = trained_head(2, "mean")
     views = [logits_and_mask(4), logits_and_mask(5)]
     each = torch.stack([top_mean(*view, head.k) for view in views], dim=1)
     torch.testing.assert_close(head(views), (head.scale * each + head.shift).mean(1))
@@ -65,7 +65,7 @@ def test_a_mean_trains_the_quiet_view_as_much_as_the_loud_one():
     """What a smooth maximum does not."""
     loud, quiet = torch.full((1, 40), 5.0, requires_grad=True), torch.full((1, 40), -5.0, requires_grad=True)
     mask = torch.ones(1, 40, dtype=torch.bool)
-    for join, ratio in (("mean", 1.0), ("smooth_max", math.exp(-10))):
+    for join, ratio in (("mean", 1.0), ("noisy_or", 1.0), ("smooth_max", math.exp(-10))):
         given = torch.autograd.grad(FrameHead(2, join)([(loud, mask), (quiet, mask)]).sum(), [loud, quiet])
         assert given[1].sum() / given[0].sum() == pytest.approx(ratio, rel=1e-4)
 
@@ -88,6 +88,50 @@ def test_evidence_in_one_view_is_enough_for_a_smooth_maximum():
     for views in ([loud, quiet], [quiet, loud]):
         assert head([(view, all_there) for view in views]).item() > 5.9
     assert silent < -5
+
+
+def told(head, *evidence):
+    """The frame logit in evaluation where each view's evidence is one number."""
+    mask = torch.ones(1, 40, dtype=torch.bool)
+    return head.eval()([(torch.full((1, 40), float(value), dtype=torch.float64), mask) for value in evidence]).item()
+
+
+def test_a_noisy_or_is_the_mean_while_it_trains():
+    views = [logits_and_mask(4), logits_and_mask(5)]
+    assert torch.equal(trained_head(2, "noisy_or")(views), trained_head(2, "mean")(views))
+    assert not torch.equal(trained_head(2, "noisy_or").eval()(views), trained_head(2, "mean").eval()(views))
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (3, -2), (-7, 2), (-4, -4), (40, -1), (-60, -50)])
+def test_a_noisy_or_multiplies_what_is_left_of_doubt(first, second):
+    """By hand: 1 - p = (1 - p_1)(1 - p_2), with p_v the sigmoid of the evidence moved by log(sqrt(2) - 1)."""
+    moved = math.log(math.sqrt(2) - 1)
+    doubt = 1.0
+    for value in (first, second):
+        doubt /= 1 + math.exp(value + moved)
+    found = told(FrameHead(2, "noisy_or"), first, second)
+    if doubt > 1 - 1e-9:
+        assert found == pytest.approx(math.log(sum(math.exp(value + moved) for value in (first, second))), abs=1e-6)
+    else:
+        assert found == pytest.approx(math.log((1 - doubt) / doubt), rel=1e-6, abs=1e-6)
+
+
+def test_undecided_views_make_an_undecided_frame_and_one_view_speaks_for_itself():
+    assert told(FrameHead(2, "noisy_or"), 0, 0) == pytest.approx(0, abs=1e-6)
+    assert told(FrameHead(3, "noisy_or"), 0, 0, 0) == pytest.approx(0, abs=1e-6)
+    assert [told(FrameHead(1, "noisy_or"), value) for value in (-3, 5)] == pytest.approx([-3, 5], abs=1e-5)
+
+
+def test_what_a_quiet_view_says_hardly_counts_in_a_noisy_or():
+    """A scene in which the image is sure of nothing, and one in which it is sure of much: the LiDAR's alarm stays."""
+    spread = {
+        join: told(FrameHead(2, join), -0.5, 2) - told(FrameHead(2, join), -4, 2) for join in ("mean", "noisy_or")
+    }
+    assert spread["mean"] == pytest.approx(1.75) and spread["noisy_or"] < 0.3
+
+
+def test_a_noisy_or_of_nothing_at_all_stays_finite():
+    assert told(FrameHead(2, "noisy_or"), -1e6, -1e6) < -600
 
 
 def test_where_the_evidence_lies_does_not_matter():
@@ -127,7 +171,7 @@ def test_frames_with_returns_get_the_same_bits_and_gradients(seed):
     assert all(map(torch.equal, torch.autograd.grad(found.sum(), [head.scale, head.shift]), wanted))
 
 
-@pytest.mark.parametrize("join", ["mean", "smooth_max"])
+@pytest.mark.parametrize("join", ["mean", "smooth_max", "noisy_or"])
 @pytest.mark.parametrize("shift", [-50.0, 0.0, 50.0])
 def test_a_view_without_a_cell_changes_nothing(shift, join):
     head = trained_head(2, join)

@@ -38,6 +38,7 @@ def test_a_wrong_word_names_the_nearest(name, wrong, right):
         ({"fusion": "points_only", "alignment": "network"}, {"fusion": "attention"}),
         ({"fusion": "late", "alignment": "network"}, {"alignment": "bilinear"}),
         ({"fusion": "late", "frame_join": "smooth_max"}, {"fusion": "concat"}),
+        ({"fusion": "points_only", "frame_join": "mean"}, {"fusion": "concat"}),
         ({"fusion": "image_only", "frame_join": "smooth_max"}, {"fusion": "attention"}),
         ({"fusion": "image_only", "head": "voxel"}, {"head": "multiscale"}),
         ({"points_tower": "raw", "head": "multiscale"}, {"head": "voxel"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,6 +43,9 @@ class FrameHead(nn.Module):
     - smooth_max: the logarithm of their summed exponentials (multiple-instance pooling; Pinheiro & Collobert 2015,
       equation 5). One loud view suffices, and it takes nearly all of the gradient: a view that has learned little
       learns little more (docs/LOG.md).
+    - noisy_or: the mean while it trains, and in evaluation 1 - p = (1 - p_1)(1 - p_2) (Pearl 1988, section 4.3.2), the
+      p_v moved so that views which are all undecided make an undecided frame. What a view says against an anomaly that
+      only the other one sees depends on the scene more than on the anomaly; the mean lets it count, this does not.
 
     A view without any cell (an empty sweep) is no evidence and is left out: it can neither raise nor lower the logit of
     the others. Without a cell in any view the logit is 0, an even chance, whatever the weights are, and trains nothing.
@@ -48,7 +53,7 @@ class FrameHead(nn.Module):
 
     k = 8
 
-    def __init__(self, views: int, join: FrameJoin = "mean") -> None:
+    def __init__(self, views: int, join: FrameJoin = "noisy_or") -> None:
         super().__init__()
         self.join = join
         self.scale = nn.Parameter(torch.ones(views))
@@ -60,8 +65,14 @@ class FrameHead(nn.Module):
         there = torch.stack([mask.any(1) for _, mask in dense], dim=1)
         seen = there.any(1)
         evidence = self.scale * strongest + self.shift
-        joined = self._mean(evidence, there) if self.join == "mean" else self._smooth_max(evidence, there, seen)
-        return torch.where(seen, joined, torch.zeros_like(joined))
+        return torch.where(seen, self._joined(evidence, there, seen), torch.zeros_like(evidence[:, 0]))
+
+    def _joined(self, evidence: Tensor, there: Tensor, seen: Tensor) -> Tensor:
+        if self.join == "smooth_max":
+            return self._smooth_max(evidence, there, seen)
+        if self.join == "mean" or self.training:
+            return self._mean(evidence, there)
+        return self._noisy_or(evidence, there)
 
     @staticmethod
     def _mean(evidence: Tensor, there: Tensor) -> Tensor:
@@ -71,6 +82,13 @@ class FrameHead(nn.Module):
     def _smooth_max(evidence: Tensor, there: Tensor, seen: Tensor) -> Tensor:
         # Rows without any view keep their entries: the gradient of an empty logsumexp is not a number.
         return torch.logsumexp(evidence.masked_fill(~there & seen[:, None], -torch.inf), dim=1)
+
+    @staticmethod
+    def _noisy_or(evidence: Tensor, there: Tensor) -> Tensor:
+        """-log(1 - p) adds up over views and is softplus of a logit; the way back is log(exp(.) - 1)."""
+        undecided = torch.log(torch.expm1(math.log(2) / there.sum(1, keepdim=True).clamp(min=1)))
+        total = (F.softplus(evidence + undecided) * there).sum(1).clamp(min=torch.finfo(evidence.dtype).tiny)
+        return total + torch.log(-torch.expm1(-total))
 
 
 class MultiscaleHead(nn.Module):

@@ -14,7 +14,7 @@ Freeze = Literal["none", "image", "points", "both"]
 Positional = Literal["none", "sincos", "learned", "hybrid"]
 Alignment = Literal["nearest", "bilinear", "network"]
 Head = Literal["mlp", "multiscale", "voxel"]
-FrameJoin = Literal["mean", "smooth_max"]
+FrameJoin = Literal["mean", "smooth_max", "noisy_or"]
 YoloSize = Literal["n", "s", "m", "l", "x"]
 ViewHead = Literal["none", "p3", "p5", "pooled"]
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
@@ -49,7 +49,8 @@ class FusionOptions:
             the sub-pixel place (bilinear), or cells of a map refined by a gated network (network).
         head: mlp (a logit a cell), multiscale (logits at 1, 2 and 4 times the cell), or voxel (a 3-D network on a
             grid before the car, beside the mlp).
-        frame_join: how the frame's logit is made of the evidence of both views: their mean, or a smooth maximum.
+        frame_join: how the frame's logit is made of the evidence of both views: their mean, a smooth maximum, or a
+            noisy OR (trained by the mean).
 
     Raises:
         ConfigError: an unknown word, or choices that mean nothing together.
@@ -67,7 +68,7 @@ class FusionOptions:
     positional: Positional = "none"
     alignment: Alignment = "nearest"
     head: Head = "mlp"
-    frame_join: FrameJoin = "mean"
+    frame_join: FrameJoin = "noisy_or"
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
@@ -119,7 +120,7 @@ class FusionOptions:
                 "frame_join",
                 self.frame_join,
                 "two views whose features meet: attention or concat (late fusion averages)",
-                self.frame_join == "mean" or self.fusion in ("attention", "concat"),
+                self.frame_join == "noisy_or" or self.fusion in ("attention", "concat"),
             ),
             ("head", self.head, points + ", because a picture has no depth", self.head != "voxel" or self.sees_points),
             (

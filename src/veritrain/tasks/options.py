@@ -22,6 +22,9 @@ from veritrain.models.options import (
 )
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 
+JOINED = ("attention", "concat")
+"""Fusions in which ``frame_join`` makes one frame logit of two views."""
+
 Controls = Literal["full", "quick", "none"]
 
 
@@ -59,7 +62,8 @@ class AnomalyRecipe:
         positional: none, sincos, learned or hybrid: what tells tokens where they are.
         alignment: nearest, bilinear or network: how LiDAR tokens read the image.
         head: mlp, multiscale or voxel (its loss has the weight of the point term).
-        frame_join: mean or smooth_max: how the frame's logit is made of what both views say (attention and concat).
+        frame_join: mean, smooth_max or noisy_or (trained by the mean): how the frame's logit is made of what both views
+            say (attention and concat).
         epochs: passes over the training split.
         batch_size: frames per optimiser step.
         accumulate: batches per optimiser step.
@@ -129,7 +133,7 @@ class AnomalyRecipe:
     positional: Positional = "none"
     alignment: Alignment = "nearest"
     head: Head = "mlp"
-    frame_join: FrameJoin = "mean"
+    frame_join: FrameJoin = "noisy_or"
     epochs: int = 20
     batch_size: int = 8
     accumulate: int = 1
@@ -176,10 +180,13 @@ class AnomalyRecipe:
 
     @classmethod
     def before_keys(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """What a run folder that lacks a key was made with, where that is not today's default."""
-        fused = stored.get("fusion", cls.fusion) in ("attention", "concat")
-        older = "frame_join" not in stored and fused and stored.get("model", cls.model) == cls.model
-        return {"frame_join": "smooth_max"} if older else {}
+        """What a run folder that lacks a key was made with, where that is not today's default.
+
+        Where the views are not joined, an earlier default of ``frame_join`` is today's.
+        """
+        if stored.get("model", cls.model) != cls.model or stored.get("fusion", cls.fusion) not in JOINED:
+            return {"frame_join": cls.frame_join} if stored.get("frame_join", "mean") == "mean" else {}
+        return {} if "frame_join" in stored else {"frame_join": "smooth_max"}
 
     def __post_init__(self) -> None:
         if self.model not in ANOMALY_MODELS:
