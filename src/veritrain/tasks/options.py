@@ -420,6 +420,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "epochs": 6,
         "batch_size": 4,
         "learning_rate": 4e-3,
+        "warmup_steps": 10,
         "control_steps": 432,
         "max_seconds": 41.0,
         "precision": "auto",
