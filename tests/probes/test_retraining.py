@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from probes.finished_run import STEPS, finished_run
 from veritrain.probes.retraining import PermutedLabelRetraining, ReinitialisedNetworks
+from veritrain.training.evaluate import predict_set
 
 
 def test_true_labels_teach_and_exchanged_ones_do_not(tmp_path):
@@ -57,3 +59,24 @@ def test_training_beats_all_untrained_networks(tmp_path):
     own = run.task.score(run.predictions)
     for scores in ReinitialisedNetworks().values(run)["scores"]:
         assert scores["frame_auroc"] < own["frame_auroc"] and scores["point_ap"] < own["point_ap"]
+
+
+def test_the_gain_is_over_the_best_untrained_network_and_paired(tmp_path):
+    run = finished_run(tmp_path)
+    own = run.task.score(run.predictions)
+    found = ReinitialisedNetworks().values(run)
+    for claim in run.task.claims:
+        others = [scores[claim.metric] for scores in found["scores"]]
+        gain = found["gains"][claim.metric]
+        assert others[gain["network"]] == max(others)
+        assert gain["gain"] == pytest.approx(own[claim.metric] - max(others), abs=2e-3)
+        assert gain["ci95"][0] <= gain["gain"] <= gain["ci95"][1]
+
+
+def test_an_untrained_network_gains_nothing_over_itself(tmp_path):
+    run = finished_run(tmp_path)
+    best = ReinitialisedNetworks().values(run)["gains"]["frame_auroc"]["network"]
+    torch.manual_seed(7000 + best)
+    same = predict_set(run.task, run.task.model(), run.test)
+    gain = ReinitialisedNetworks().values(replace(run, predictions=same))["gains"]["frame_auroc"]
+    assert gain == {"network": best, "gain": 0.0, "ci95": [0.0, 0.0]}

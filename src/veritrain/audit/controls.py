@@ -87,7 +87,11 @@ class PermutedRetrainingFails:
 
 
 class BeatsUntrained:
-    """The trained network scores above the best of five re-initialised ones."""
+    """The trained network scores above the best of five re-initialised ones.
+
+    By a paired interval over groups, if the evidence has one (version 2 of the probe): a score that is higher on these
+    groups by chance is none.
+    """
 
     id = "J3"
     name = "beats_untrained"
@@ -110,12 +114,17 @@ class BeatsUntrained:
         best = max(known) if record.claim.higher_is_better else min(known)
         cite = cite_evidence(record, "reinitialised_networks")
         told = f"{metric} {value:.3f}, best of {len(known)} untrained networks {best:.3f}"
-        if _better(value, best, record.claim):
+        gain = evidence["reinitialised_networks"].values.get("gains", {}).get(metric) or {"ci95": []}
+        interval = [end for end in gain["ci95"] if end is not None]
+        told += f", gain {interval[0]:+.3f} to {interval[1]:+.3f} (95 %, groups)" if len(interval) == 2 else ""
+        ahead = _better(value, best, record.claim)
+        if ahead and (len(interval) != 2 or interval[0] > 0):
             return passed(
                 f"The trained network scores above the untrained ones: {told}", value=value, bound=best, evidence=cite
             )
         return failed(
-            f"An untrained network scores as well: {told}",
+            f"{'The gain over an untrained network may be none' if ahead else 'An untrained network scores as well'}: "
+            f"{told}",
             value=value,
             bound=best,
             evidence=cite,
