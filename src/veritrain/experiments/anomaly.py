@@ -29,7 +29,6 @@ from veritrain.tasks.options import AnomalyRecipe
 from veritrain.tasks.task import Batch, Predictions
 from veritrain.training.checkpoint import Checkpoint
 from veritrain.training.curves import curves_of_levels
-from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import predict_set, scores_with_intervals
 from veritrain.training.options import LoopOptions
 
@@ -68,31 +67,8 @@ class AnomalyExperiment(Experiment[AnomalyRecipe, DrivingData, AnomalyTask]):
         demand_reference(prepared.recipe, prepared.data)
 
     def loop_options(self, recipe: AnomalyRecipe) -> LoopOptions:
-        return LoopOptions(
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            accumulate=recipe.accumulate,
-            optimiser=recipe.optimiser,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            momentum=recipe.momentum,
-            schedule=recipe.schedule,
-            warmup_steps=recipe.warmup_steps,
-            clip_norm=recipe.clip_norm or None,
-            precision=native_precision(recipe.precision),  # type: ignore[arg-type]
-            channels_last=recipe.channels_last,
-            compile=recipe.compile,
-            ema_decay=recipe.ema_decay,
-            workers=recipe.workers,
-            prefetch=recipe.prefetch,
-            seed=recipe.seed,
-            checkpoint_every_steps=recipe.checkpoint_every or None,
-            keep_checkpoints=recipe.keep_checkpoints,
-            max_seconds=recipe.max_seconds or None,
-            validate_every=recipe.validate_every,
-            patience=recipe.patience or None,
-            unfreeze=stages_of(recipe.unfreeze),
-        )
+        """The recipe's, with what stays frozen until when."""
+        return replace(super().loop_options(recipe), unfreeze=stages_of(recipe.unfreeze))
 
     def about(self, prepared: PreparedAnomaly) -> dict[str, Any]:
         task = prepared.task

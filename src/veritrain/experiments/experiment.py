@@ -35,10 +35,11 @@ from veritrain.experiments.short import short_training
 from veritrain.losses.options import STATIC, BalanceOptions
 from veritrain.probes.probe import FinishedRun, hash_of
 from veritrain.record import RecordWriter, RunFolder, write_json
-from veritrain.tasks.options import AnomalyRecipe, JointRecipe
+from veritrain.tasks.recipe import Recipe
 from veritrain.tasks.task import Batch, Dataset, Predictions, Scores, Task
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.checkpoint import Checkpoint
+from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import predict_set
 from veritrain.training.loggers.logger import demand_loggers, start_loggers
 from veritrain.training.loop import fit
@@ -77,7 +78,7 @@ class RunData(Protocol):
     def test_groups(self) -> Sequence[str]: ...
 
 
-R = TypeVar("R", AnomalyRecipe, JointRecipe)
+R = TypeVar("R", bound=Recipe)
 D = TypeVar("D", bound=RunData)
 T = TypeVar("T", bound=Task)
 
@@ -282,10 +283,6 @@ class Experiment(ABC, Generic[R, D, T]):
         """Read the data and set the task up. A key that is not read by the end of the run is an error."""
 
     @abstractmethod
-    def loop_options(self, recipe: R) -> LoopOptions:
-        """How the loop trains."""
-
-    @abstractmethod
     def digest_of(self, card: Mapping[str, Any]) -> str:
         """SHA-256 of what a run's data are, from the content of ``data.json``: split, decoded samples, labels."""
 
@@ -329,6 +326,33 @@ class Experiment(ABC, Generic[R, D, T]):
 
     def tell_more(self, prepared: Prepared[R, D, T], model: nn.Module, writer: RecordWriter) -> None:
         """Say and record before training what only this task has; ``model`` is untrained."""
+
+    def loop_options(self, recipe: R) -> LoopOptions:
+        """How the loop trains, as far as every recipe says it; 0 is none where only a number above 0 means anything."""
+        return LoopOptions(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            accumulate=recipe.accumulate,
+            optimiser=recipe.optimiser,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+            schedule=recipe.schedule,
+            warmup_steps=recipe.warmup_steps,
+            clip_norm=recipe.clip_norm or None,
+            precision=native_precision(recipe.precision),  # type: ignore[arg-type]
+            channels_last=recipe.channels_last,
+            compile=recipe.compile,
+            ema_decay=recipe.ema_decay,
+            workers=recipe.workers,
+            prefetch=recipe.prefetch,
+            seed=recipe.seed,
+            checkpoint_every_steps=recipe.checkpoint_every or None,
+            keep_checkpoints=recipe.keep_checkpoints,
+            max_seconds=recipe.max_seconds or None,
+            validate_every=recipe.validate_every,
+            patience=recipe.patience or None,
+        )
 
     def selected_by(self, task: T) -> tuple[str, bool]:
         """The validation score that chooses the checkpoint, and whether higher is better: the headline claim's."""

@@ -29,7 +29,6 @@ from veritrain.tasks.options import JointRecipe
 from veritrain.tasks.task import Batch, Predictions, Scores
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.checkpoint import Checkpoint
-from veritrain.training.engine import native_precision
 from veritrain.training.evaluate import predict_set
 from veritrain.training.options import LoopOptions
 
@@ -67,34 +66,14 @@ class JointExperiment(Experiment[JointRecipe, EchoData, JointTask]):
         )
 
     def loop_options(self, recipe: JointRecipe) -> LoopOptions:
-        return LoopOptions(
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            accumulate=recipe.accumulate,
-            optimiser=recipe.optimiser,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
+        """The recipe's, with YOLOv5's decay of weights alone and Nesterov's momentum."""
+        return replace(
+            super().loop_options(recipe),
             decayed="weights",
-            momentum=recipe.momentum,
             nesterov=recipe.optimiser == "sgd" and recipe.momentum > 0,
-            schedule=recipe.schedule,
-            warmup_steps=recipe.warmup_steps,
-            clip_norm=recipe.clip_norm or None,
-            precision=native_precision(recipe.precision),  # type: ignore[arg-type]
-            channels_last=recipe.channels_last,
-            compile=recipe.compile,
-            ema_decay=recipe.ema_decay,
             ema_ramp=recipe.ema_ramp,
-            workers=recipe.workers,
-            prefetch=recipe.prefetch,
             # Report 004 compared a last batch of two images with whole ones.
             drop_remainder=recipe.balance != "report004",
-            seed=recipe.seed,
-            checkpoint_every_steps=recipe.checkpoint_every or None,
-            keep_checkpoints=recipe.keep_checkpoints,
-            max_seconds=recipe.max_seconds or None,
-            validate_every=recipe.validate_every,
-            patience=recipe.patience or None,
         )
 
     def balance_of(self, recipe: JointRecipe) -> BalanceOptions:
