@@ -20,7 +20,7 @@ import torch
 from clock import device, settled, spread
 
 from veritrain.data.loader import EpochLoader, workers_explained
-from veritrain.experiments.anomaly import prepare
+from veritrain.experiments.anomaly import EXPERIMENT
 from veritrain.models.options import FusionOptions
 from veritrain.models.origin_facts import ORIGIN
 from veritrain.record import RecordWriter, RunFolder
@@ -141,7 +141,7 @@ def loop_rows(sizes: Sequence[str], steps: int, repeats: int) -> Iterator[str]:
 def waiting_row(folder: str, workers: int, most: int) -> str:
     """One epoch of real reading and training; the first batch, which starts the workers, is left out."""
     recipe = AnomalyRecipe(data=folder, model=MODEL, batch_size=BATCH, workers=workers)
-    prepared = prepare(recipe)
+    prepared = EXPERIMENT.prepare(recipe)
     train = prepared.data.sets["train"]
     size = "x".join(str(side) for side in train.sample(0, epoch=0, seed=0)["image"].shape[1:])
     model = prepared.task.model().to(device()).train()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from veritrain import cli, config
 from veritrain.errors import ConfigError, UsageError
-from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe, WaiverOption
+from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe
+from veritrain.tasks.recipe import WaiverOption
 from veritrain.worlds.options import DrivingOptions
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
 from veritrain.experiments.driving_data import DrivingData
 from veritrain.experiments.evaluation import predictions_on_test
 from veritrain.experiments.trivial import TrivialBaselines

@@ -16,9 +16,10 @@ from PIL import Image
 
 from veritrain import config
 from veritrain.errors import CheckpointError, RecordError, UsageError, VeritrainError
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
+from veritrain.experiments.run_folder import probes_of
 from veritrain.record import RecordWriter, RunFolder, read_run
-from veritrain.tasks.anomaly import LEVELS
+from veritrain.tasks.anomaly import LEVELS, flip_labels
 from veritrain.tasks.options import AnomalyRecipe
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
@@ -266,18 +267,18 @@ def test_probes_can_be_made_later(copy, reopened):
 
 @pytest.mark.parametrize(("controls", "some"), [("none", False), ("quick", True), ("full", True)])
 def test_controls_decide_which_probes_run(controls, some):
-    assert bool(anomaly.probes_of(controls)) == some
+    assert bool(probes_of(controls)) == some
 
 
 def test_exchanged_labels_leave_the_unknown_alone(reopened):
     train = reopened[0].data.sets["train"]
     batch = train.collate([train.sample(index, epoch=0, seed=0) for index in range(3)])
-    flipped = anomaly.flip_labels(batch)
+    flipped = flip_labels(batch)
     for key in LEVELS.values():
         known = batch[key] >= 0
         assert torch.equal(flipped[key][known], 1 - batch[key][known])
         assert torch.equal(flipped[key][~known], batch[key][~known])
-        assert torch.equal(anomaly.flip_labels(flipped)[key], batch[key])
+        assert torch.equal(flip_labels(flipped)[key], batch[key])
     assert flipped["image"] is batch["image"]
 
 

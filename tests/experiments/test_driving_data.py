@@ -14,7 +14,7 @@ import torch
 from veritrain.data.held import StoredFrames
 from veritrain.data.splits import PARTS
 from veritrain.errors import SplitError, VeritrainError
-from veritrain.experiments.anomaly import loop_options, prepare
+from veritrain.experiments.anomaly import EXPERIMENT
 from veritrain.experiments.driving_data import MADE_DATA_FILE, open_driving_data, short_hash
 from veritrain.record import RunFolder
 from veritrain.tasks.options import AnomalyRecipe
@@ -200,7 +200,7 @@ def weights_of(prepared, folder) -> str:
         train=prepared.data.sets["train"],
         validate=lambda network, epoch: {"none": 0.0},
         select=("none", True),
-        options=loop_options(prepared.recipe),
+        options=EXPERIMENT.loop_options(prepared.recipe),
         writer=None,
         folder=RunFolder(folder),
         progress=Silent(),
@@ -222,7 +222,7 @@ def test_training_ends_with_the_same_weights_wherever_frames_are_held(small_worl
             width=8,
             threads=1,
         )
-        prepared = prepare(recipe)
+        prepared = EXPERIMENT.prepare(recipe)
         assert prepared.data.sets["train"].hold == hold
         found[hold, workers] = weights_of(prepared, tmp_path / f"{hold}{workers}")
     assert len(set(found.values())) == 1, found

@@ -25,8 +25,8 @@ from veritrain.errors import (
     UnconnectedTaskError,
     UsageError,
 )
-from veritrain.experiments import joint
 from veritrain.experiments.echo_data import TrivialAnswers
+from veritrain.experiments.joint import EXPERIMENT as joint
 from veritrain.models.options import YoloOptions
 from veritrain.models.yolo import Yolo
 from veritrain.record import RecordWriter, RunFolder, read_run, sha256_of

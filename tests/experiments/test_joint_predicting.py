@@ -16,7 +16,7 @@ from tiny_echo import tiny_recipe
 from veritrain import cli
 from veritrain.data.detection_frames import DetectionFrames
 from veritrain.errors import DataError, UsageError
-from veritrain.experiments import joint
+from veritrain.experiments.joint import EXPERIMENT as joint
 from veritrain.experiments.joint_pictures import (
     Words,
     box_errors,

@@ -14,7 +14,7 @@ from veritrain import cli
 from veritrain.audit.verdict import judge_all
 from veritrain.data.frames import FrameSet
 from veritrain.errors import ConfigError, DataError
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
 from veritrain.experiments.memory_bank import NAME, MemoryBankDetector, demand_reference, normal_frames
 from veritrain.metrics.ranking import ranking_scores
 from veritrain.record import RunFolder, read_run

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from veritrain import config
 from veritrain.data.paired_view import ViewOptions
 from veritrain.errors import CheckpointError, ConfigError
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
 from veritrain.experiments.networks import network_options, stages_of, view_options
 from veritrain.models.image import SmallImageEncoder
 from veritrain.models.options import FusionOptions

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from veritrain import cli
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
 from veritrain.experiments.inputs import open_samples
 from veritrain.experiments.predicting import Wanted, predict_frames, thresholds_of
 from veritrain.record import RecordWriter, RunFolder, read_run

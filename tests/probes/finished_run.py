@@ -12,10 +12,10 @@ from torch import nn
 
 from tiny_street import tiny_set, tiny_task
 from veritrain.data.frames import ExchangedInput
-from veritrain.experiments.anomaly import flip_labels
 from veritrain.experiments.short import short_training
 from veritrain.probes.probe import FinishedRun
 from veritrain.record import RunFolder
+from veritrain.tasks.anomaly import flip_labels
 from veritrain.training.evaluate import predict_set
 from veritrain.training.options import LoopOptions
 

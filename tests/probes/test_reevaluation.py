@@ -10,7 +10,7 @@ import pytest
 
 from probes.finished_run import with_scores
 from veritrain.errors import RecordError
-from veritrain.experiments import anomaly
+from veritrain.experiments.anomaly import EXPERIMENT as anomaly
 from veritrain.experiments.evaluation import predictions_on_test
 from veritrain.probes.probe import run_probe
 from veritrain.probes.reevaluation import FreshProcessEvaluation

@@ -18,7 +18,7 @@ from veritrain.data.paired_view import ViewOptions
 from veritrain.data.sample import Frame, FrameKey
 from veritrain.data.sensors import read_rgb
 from veritrain.errors import BrokenFileError, DataError, RecordError, UsageError
-from veritrain.experiments.anomaly import reopen
+from veritrain.experiments.anomaly import EXPERIMENT
 from veritrain.experiments.evaluation import open_source
 from veritrain.experiments.networks import network_options, view_options
 from veritrain.models.origin_facts import returns_of
@@ -89,7 +89,7 @@ class Selected:
 
 def open_samples(folder: RunFolder, split: str, count: int) -> tuple[Opened, Selected]:
     """Evenly spaced frames of a split of the run's own data, which must be those it was trained on."""
-    prepared, model = reopen(folder)
+    prepared, model = EXPERIMENT.reopen(folder)
     keys = spaced(prepared.data.keys[split], count)
     first = prepared.data.sets[split].frames[0].image.shape
     size = (int(first[0]), int(first[1]))

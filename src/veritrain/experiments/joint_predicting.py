@@ -18,7 +18,7 @@ from veritrain.data.image_file import read_image, smaller
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import DataError, UsageError
 from veritrain.experiments.driving_data import short_hash
-from veritrain.experiments.joint import Prepared, reopen
+from veritrain.experiments.joint import EXPERIMENT, PreparedJoint
 from veritrain.experiments.joint_pictures import BoxErrors, box_errors, called_boxes, least_score, picture_of
 from veritrain.metrics.boxes import images_of_counts
 from veritrain.record import RecordWriter, RunFolder, write_json
@@ -93,7 +93,7 @@ def predict_run(
     Raises:
         UsageError: pictures of recordings that are not made would leave the run folder.
     """
-    prepared, model = reopen(folder)
+    prepared, model = EXPERIMENT.reopen(folder)
     task = _with_stored_threshold(prepared.task, folder)
     place = Path(out) if out else folder.predictions / ("input" if inputs else split)
     inside = place.resolve().is_relative_to(folder.path.resolve())
@@ -136,11 +136,11 @@ def _with_stored_threshold(task: JointTask, folder: RunFolder) -> JointTask:
     return replace(task, threshold=(stored.get("selection") or {}).get("threshold"))
 
 
-def _own(prepared: Prepared, split: str) -> DetectionFrames:
+def _own(prepared: PreparedJoint, split: str) -> DetectionFrames:
     return prepared.data.sets[split].with_given_labels()
 
 
-def _given(prepared: Prepared, path: Path) -> DetectionFrames:
+def _given(prepared: PreparedJoint, path: Path) -> DetectionFrames:
     source = LooseImages(path, prepared.recipe.imgsz)
     own = prepared.data.sets["test"]
     return DetectionFrames(source, source.keys(), own.shape, classes=own.classes, views=own.views, hold="disk")

@@ -21,32 +21,19 @@ from veritrain.models.options import (
     YoloSize,
 )
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
+from veritrain.tasks.recipe import Recipe
 
 JOINED = ("attention", "concat")
 """Fusions in which ``frame_join`` makes one frame logit of two views."""
 
-Controls = Literal["full", "quick", "none"]
-
 
 @dataclass(frozen=True, kw_only=True)
-class WaiverOption:
-    """A check set aside: its name, why, and the last day (YYYY-MM-DD). It counts as not run."""
-
-    check: str
-    reason: str
-    until: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnomalyRecipe:
+class AnomalyRecipe(Recipe):
     """Image + LiDAR anomaly detection, from a folder of frames to a judged run.
 
     An unknown model, or a key that the model's network does not have, is a ConfigError.
 
     Attributes:
-        data: the data set's folder; its format is recognised by content.
-        seed: the training seed; the split is fixed by the data.
-        labels: given; permuted (groups exchange their labels) or redrawn (random at every read): spoilt on purpose.
         split: given (by group, no group on two sides) or val=train (spoilt on purpose).
         train_groups: how many groups of the training split are used, nested and stratified by type; 0 is all. For
             learning curves: validation and test stay the same.
@@ -64,16 +51,6 @@ class AnomalyRecipe:
         head: mlp, multiscale or voxel (its loss has the weight of the point term).
         frame_join: mean, smooth_max or noisy_or (trained by the mean): how the frame's logit is made of what both views
             say (attention and concat).
-        epochs: passes over the training split.
-        batch_size: frames per optimiser step.
-        accumulate: batches per optimiser step.
-        optimiser: adamw, adam or sgd.
-        learning_rate: its peak.
-        weight_decay: decoupled for adamw.
-        momentum: for sgd.
-        schedule: constant, step, linear or cosine (``training.options``).
-        warmup_steps: optimiser steps of linear warm-up.
-        clip_norm: largest gradient norm; 0 is off.
         width: channels of both encoders.
         dropout: share of feature channels dropped before the dense heads.
         modality_dropout: share of training samples whose image and LiDAR features are not fused.
@@ -83,29 +60,8 @@ class AnomalyRecipe:
         frame_weight: of the frame term in the total.
         point_weight: of the point term in the total.
         pixel_weight: of the pixel term in the total.
-        precision: 32-true, bf16-mixed, 16-mixed (float16 with a scaled loss), or auto: bf16-mixed where the device
-            computes in bfloat16, else 32-true. With auto the numbers depend on the machine.
-        channels_last: lay images and features out with the channels last; equal within rounding.
-        compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
-        ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
-        workers: processes that prepare batches; 0 is this one.
-        prefetch: batches that each of them prepares ahead.
-        hold: memory keeps decoded frames and their arrays, disk reads them from the cache at every use; auto takes
-            memory where memory_mb suffices. The results are the same.
-        memory_mb: megabytes that hold auto may take for frames and their arrays, all splits and workers together.
-        max_seconds: stop training after this long; 0 is off.
-        validate_every: epochs between validations; the last epoch is always scored.
-        patience: stop after this many scored epochs without a better validation score; 0 is off.
-        checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.
-        keep_checkpoints: how many are kept, at least 2.
-        controls: full (19 permuted retrainings), quick (all that SHOWN needs) or none.
-        control_steps: optimiser steps of each permuted retraining and of the true run it is held against.
         on_broken: skip (listed and counted) or error, for broken scenarios and frames.
         layout: auto, or 2024 or 2023 where the folder holds scenarios of both AnoVox layouts.
-        cache: folder for decoded arrays; empty is beside the data set.
-        threads: CPU threads; 0 leaves it to torch.
-        loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
-        waivers: checks set aside, shown in the report, never counted as passed.
         cloud: returns of a frame given to a network of the reports; 0 is as many as its report used.
         reference: none, or memory_bank: a method that sees normality scenarios and no label, scored on the same test
             split and shown beside the network (`veritrain baseline memory-bank` makes it alone).
@@ -116,9 +72,11 @@ class AnomalyRecipe:
     OLDER_WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"augment": {"True": "flip", "False": "none"}}
     """Words of earlier versions, as ``str`` writes them, in run folders: ``config.load`` reads them as today's."""
 
-    data: str
-    seed: int = 0
-    labels: Literal["given", "permuted", "redrawn"] = "given"
+    epochs: int = 20
+    batch_size: int = 8
+    learning_rate: float = 6e-3
+    clip_norm: float = 5.0
+    control_steps: int = 324
     split: Literal["given", "val=train"] = "given"
     train_groups: int = 0
     loss: Literal["bce", "focal", "origin000"] = "bce"
@@ -134,16 +92,6 @@ class AnomalyRecipe:
     alignment: Alignment = "nearest"
     head: Head = "mlp"
     frame_join: FrameJoin = "noisy_or"
-    epochs: int = 20
-    batch_size: int = 8
-    accumulate: int = 1
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = 6e-3
-    weight_decay: float = 0.01
-    momentum: float = 0.9
-    schedule: Literal["constant", "step", "linear", "cosine"] = "cosine"
-    warmup_steps: int = 30
-    clip_norm: float = 5.0
     width: int = 32
     dropout: float = 0.0
     modality_dropout: float = 0.5
@@ -152,27 +100,8 @@ class AnomalyRecipe:
     frame_weight: float = 1.0
     point_weight: float = 2.0
     pixel_weight: float = 2.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "32-true"
-    channels_last: bool = False
-    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
-    ema_decay: float = 0.0
-    workers: int = 0
-    prefetch: int = 2
-    hold: Literal["auto", "memory", "disk"] = "auto"
-    memory_mb: int = 4000
-    max_seconds: float = 0.0
-    validate_every: int = 1
-    patience: int = 0
-    checkpoint_every: int = 0
-    keep_checkpoints: int = 2
-    controls: Controls = "quick"
-    control_steps: int = 324
     on_broken: Literal["skip", "error"] = "skip"
     layout: Literal["auto", "2024", "2023"] = "auto"
-    cache: str = ""
-    threads: int = 0
-    loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
-    waivers: list[WaiverOption] = field(default_factory=list)
     cloud: int = 0
     reference: Literal["none", "memory_bank"] = "none"
     reference_size: int = 2000
@@ -240,7 +169,7 @@ def _default_of(entry: Field[Any]) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointRecipe:
+class JointRecipe(Recipe):
     """Leaking valves as boxes and the view of the frame from one YOLOv5 network, from label files to a judged run.
 
     Everything that changes images is off by default: left and right mean something in an echocardiogram, and brightness
@@ -248,8 +177,6 @@ class JointRecipe:
 
     Attributes:
         data: the data set's folder or its data.yaml; the format is recognised by content.
-        seed: the training seed; the split is fixed by the data.
-        labels: given; permuted (patients exchange their labels) or redrawn (random at every read): spoilt on purpose.
         split: given (by patient), published (the data set's own folders, which may share patients: the run then says
             so) or val=train (spoilt on purpose).
         tasks: both, detection or view; one alone is a single-task control.
@@ -267,51 +194,24 @@ class JointRecipe:
         detection_weight: of the detection loss: fixed (static), where gradnorm starts, or a factor of the loss that
             another balancer is given.
         view_weight: of the view's loss, alike.
-        epochs: passes over the training split.
-        batch_size: images per forward pass.
-        accumulate: batches per optimiser step.
-        optimiser: sgd, adam or adamw.
-        learning_rate: its peak.
         weight_decay: of weights alone, not of biases and normalisation; decoupled for adamw.
         momentum: of sgd (Nesterov's), or beta 1 of adam and adamw.
-        schedule: constant, step, linear or cosine (``training.options``).
-        warmup_steps: optimiser steps of linear warm-up.
-        clip_norm: largest gradient norm; 0 is off.
         flip: share of training images mirrored left to right.
         shift: largest shift of training images, as a share of the letterbox.
         zoom: largest change of their size: factors from 1 - zoom to 1 + zoom.
         light: largest change of their brightness, alike.
-        precision: 32-true, bf16-mixed, 16-mixed (float16 with a scaled loss), or auto: bf16-mixed where the machine
-            computes in it, else 32-true.
-        channels_last: lay images and features out with the channels last; equal within rounding.
-        compile: none, or a mode of torch.compile: default, reduce-overhead, max-autotune.
-        ema_decay: of the moving average of the weights that is validated, selected and reported; 0 is off.
         ema_ramp: updates in which the average's decay grows to 0.63 of ema_decay; 0 is off.
-        workers: processes that prepare batches; 0 is this one.
-        prefetch: batches that each of them prepares ahead.
-        hold: memory keeps letterboxed images, disk reads them from the cache at every use; auto takes memory where
-            memory_mb suffices. The results are the same.
-        memory_mb: megabytes that hold auto may take, all splits and workers together.
-        max_seconds: stop training after this long; 0 is off.
-        validate_every: epochs between validations; the last epoch is always scored.
-        patience: stop after this many scored epochs without a better validation score; 0 is off.
-        checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.
-        keep_checkpoints: how many are kept, at least 2.
-        controls: full (19 permuted retrainings), quick (all that SHOWN needs) or none.
-        control_steps: optimiser steps of each permuted retraining and of the true run it is held against.
         on_broken: error, or skip (listed and counted), for label lines and images that cannot be meant.
         geometry: what five numbers of a label line are: auto, polygon or mixed.
         group_pattern: regular expression for file names, with a group "patient"; empty takes
             ``<patient>-<series>.mp4-<frame>``.
-        cache: folder for decoded images; empty is beside the data set.
-        threads: CPU threads; 0 leaves it to torch.
-        loggers: tensorboard, mlflow: what mirrors the record into RUN/loggers (needs the extra veritrain[trackers]).
-        waivers: checks set aside, shown in the report, never counted as passed.
     """
 
-    data: str
-    seed: int = 0
-    labels: Literal["given", "permuted", "redrawn"] = "given"
+    epochs: int = 40
+    batch_size: int = 16
+    learning_rate: float = 3e-3
+    clip_norm: float = 10.0
+    control_steps: int = 300
     split: Literal["given", "published", "val=train"] = "given"
     tasks: Literal["both", "detection", "view"] = "both"
     dual: bool = False
@@ -325,43 +225,14 @@ class JointRecipe:
     balance_rate: float = 0.025
     detection_weight: float = 1.0
     view_weight: float = 1.0
-    epochs: int = 40
-    batch_size: int = 16
-    accumulate: int = 1
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    momentum: float = 0.9
-    schedule: Literal["constant", "step", "linear", "cosine"] = "cosine"
-    warmup_steps: int = 30
-    clip_norm: float = 10.0
     flip: float = 0.0
     shift: float = 0.0
     zoom: float = 0.0
     light: float = 0.0
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    channels_last: bool = False
-    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
-    ema_decay: float = 0.0
     ema_ramp: float = 0.0
-    workers: int = 0
-    prefetch: int = 2
-    hold: Literal["auto", "memory", "disk"] = "auto"
-    memory_mb: int = 4000
-    max_seconds: float = 0.0
-    validate_every: int = 1
-    patience: int = 0
-    checkpoint_every: int = 0
-    keep_checkpoints: int = 2
-    controls: Controls = "quick"
-    control_steps: int = 300
     on_broken: Literal["error", "skip"] = "error"
     geometry: Geometry = "auto"
     group_pattern: str = ""
-    cache: str = ""
-    threads: int = 0
-    loggers: list[Literal["tensorboard", "mlflow"]] = field(default_factory=list)
-    waivers: list[WaiverOption] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.imgsz < 32 or self.imgsz % 32:
