@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veritrain.data.entry import read_about, read_entry, store_entry
-from veritrain.data.options import AnoVoxOptions, EchoOptions
 from veritrain.data.sample import FrameKey
 from veritrain.errors import BrokenFileError, LayoutError
 
@@ -35,6 +34,13 @@ Packed = tuple[Mapping[str, NDArray[np.generic]], Mapping[str, Any]]
 """What an entry holds: arrays by name, and JSON content that is read without them; ``content_hash`` is in it."""
 
 
+class OnBroken(Protocol):
+    """Options of a format that say what becomes of broken files: "skip" or "error"."""
+
+    @property
+    def on_broken(self) -> str: ...
+
+
 class Decodable(Protocol):
     """A data set whose samples are decoded one by one: what a format offers so that they can be kept."""
 
@@ -42,7 +48,7 @@ class Decodable(Protocol):
     def path(self) -> Path: ...
 
     @property
-    def options(self) -> AnoVoxOptions | EchoOptions: ...
+    def options(self) -> OnBroken: ...
 
     def keys(self) -> list[Any]: ...
 
