@@ -134,7 +134,7 @@ class SampleCache(ABC, Generic[SourceT, KeyT, SampleT]):
         """The folder of the data set."""
 
     @abstractmethod
-    def _parts(self) -> list[tuple[SourceT, Sequence[KeyT]]]:
+    def _parts(self) -> list[tuple[SourceT, list[KeyT]]]:
         """What a worker process decodes at a time: parts of the source with their keys, in the source's order."""
 
     @staticmethod
