@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from veritrain.data.cache import CachedFrames, open_anovox
+from veritrain.data.frame_cache import CachedFrames, open_anovox
 from veritrain.data.frames import FrameSet, arrays_of
 from veritrain.data.held import StoredFrames, bytes_of, bytes_of_arrays
 from veritrain.data.loader import EpochLoader

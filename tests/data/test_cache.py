@@ -1,151 +1,167 @@
-"""Decoded once; never stale, never half-written, never in the way."""
+"""What all caches share, with a data set of numbers in text files: decoded once, by content, in order, never stale."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from veritrain.data.anovox import AnoVoxFormat
-from veritrain.data.cache import CachedFrames, open_anovox
+from veritrain.data.cache import FOLDER, Broken, SampleCache
+from veritrain.data.entry import read_about, store_entry
 from veritrain.data.options import AnoVoxOptions
+from veritrain.data.sample import FrameKey
 from veritrain.errors import BrokenFileError, LayoutError
 
 
+class Numbers:
+    """A format: each file holds numbers, and says by its first letter which group it is of."""
+
+    def __init__(self, path: Path, on_broken: str = "skip") -> None:
+        self.path, self.options, self.decoded = path, AnoVoxOptions(on_broken=on_broken), []
+        self.names = sorted(file.name for file in path.glob("*.txt"))
+
+    def keys(self) -> list[FrameKey]:
+        return [FrameKey(id=name, group=name[0], kind="", index=0) for name in self.names]
+
+    def read(self, key: FrameKey) -> tuple[str, list[int]]:
+        self.decoded.append(key.id)
+        text = (self.path / key.id).read_text()
+        if not text.replace(" ", "").isdigit():
+            raise BrokenFileError("no numbers", file=self.path / key.id, found=repr(text))
+        return key.id, [int(word) for word in text.split()]
+
+    def file_hash(self, key: FrameKey) -> str:
+        return hashlib.sha256((self.path / key.id).read_bytes()).hexdigest()
+
+
+class CachedNumbers(SampleCache[Numbers, FrameKey, tuple[str, list[int]]]):
+    one, broken_ones = "row", "torn rows"
+    none_reads, advice = "no row reads", "write them again"
+
+    def _root(self):
+        return self.source.path
+
+    def _parts(self):
+        keys = self.source.keys()
+        return [(self.source, keys[:2]), (self.source, keys[2:])] if len(keys) > 2 else [(self.source, keys)]
+
+    @staticmethod
+    def _packed(sample):
+        return {"row": np.array(sample[1])}, {"content_hash": f"sum {sum(sample[1])}"}
+
+    def _unpacked(self, key, arrays, about):
+        return key.id, arrays["row"].tolist()
+
+
 @pytest.fixture
-def world(small_world, tmp_path) -> Path:
-    scenario = sorted(path.parent for path in small_world.glob("AnoVox_Static*/*/*/sensor_setup.json"))[0]
-    copy = tmp_path / "world" / scenario.relative_to(small_world)
-    shutil.copytree(scenario, copy)
-    return tmp_path / "world"
+def rows(tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name, text in {"a1.txt": "1 2", "a2.txt": "3", "b1.txt": "4 5 6"}.items():
+        (folder / name).write_text(text)
+    return folder
 
 
-def entries(world: Path) -> list[Path]:
-    return sorted((world.parent / ".veritrain-cache").rglob("*.frame"))
+def opened(rows, **others):
+    return CachedNumbers(Numbers(rows), workers=1, **others)
 
 
-def one(world: Path, pattern: str) -> Path:
-    return sorted(world.rglob(pattern))[0]
+def entries(rows):
+    return sorted((rows.parent / FOLDER).rglob("*.frame"))
 
 
-def assert_equal(one, other):
-    for name in ("image", "points", "point_labels", "point_ids", "pixel_labels"):
-        a, b = getattr(one, name), getattr(other, name)
-        np.testing.assert_array_equal(a, b)
-        assert a.dtype == b.dtype
-    assert (one.id, one.group, one.kind, one.frame_label) == (other.id, other.group, other.kind, other.frame_label)
-    np.testing.assert_array_equal(one.calibration.intrinsics, other.calibration.intrinsics)
-    np.testing.assert_array_equal(one.calibration.camera_from_lidar, other.calibration.camera_from_lidar)
+def test_decoded_once_and_kept_beside_the_data_set_under_its_hash(rows):
+    cached = opened(rows)
+    assert cached.source.decoded == ["a1.txt", "a2.txt", "b1.txt"] == [key.id for key in cached.keys()]  # noqa: SIM118
+    assert [cached.read(key) for key in list(cached.keys())] == [
+        ("a1.txt", [1, 2]), ("a2.txt", [3]), ("b1.txt", [4, 5, 6])
+    ]  # fmt: skip
+    assert cached.content_hash(cached.keys()[2]) == "sum 15"
+    again = opened(rows)
+    assert [again.read(key)[1] for key in list(again.keys())] == [[1, 2], [3], [4, 5, 6]]
+    assert again.source.decoded == [] and len(cached.source.decoded) == 3, "reading is from the entries"
+    names = {hashlib.sha256(text).hexdigest() for text in (b"1 2", b"3", b"4 5 6")}
+    assert {entry.stem for entry in entries(rows)} == names
+    assert all(entry.parent.name == entry.stem[:2] for entry in entries(rows))
 
 
-def test_frames_come_back_as_they_were_read(small_world, tmp_path):
-    source = AnoVoxFormat(small_world)
-    cached = CachedFrames(source, folder=tmp_path)
-    assert cached.keys() == source.keys()
-    for key in source.keys()[::5]:
-        assert_equal(cached.read(key), source.read(key))
-        assert cached.content_hash(key) == source.content_hash(key)
-        assert cached.frame_label(key) == source.read(key).frame_label
-    assert not list(tmp_path.rglob("*.part"))
+def test_equal_content_shares_an_entry_and_keeps_its_own_key(rows):
+    (rows / "c1.txt").write_text("3")
+    cached = opened(rows)
+    assert len(entries(rows)) == 3 and cached.source.decoded == ["a1.txt", "a2.txt", "b1.txt"]
+    assert [cached.read(key) for key in cached.keys()[1::2]] == [("a2.txt", [3]), ("c1.txt", [3])]
 
 
-def test_the_second_time_nothing_is_decoded(world, monkeypatch):
-    open_anovox(world)
-    assert len(entries(world)) == 4
-
-    def never(*_):
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr(AnoVoxFormat, "read", never)
-    again = open_anovox(world)
-    assert len([again.read(key) for key in list(again.keys())]) == 4
+def test_another_folder_and_progress_by_parts(rows, tmp_path):
+    seen = []
+    cached = opened(rows, folder=tmp_path / "kept", progress=lambda *place: seen.append(place))
+    assert seen == [(2, 3), (3, 3)] and not entries(rows)
+    assert len(list((tmp_path / "kept").rglob("*.frame"))) == 3 and cached.folder == tmp_path / "kept"
 
 
-def test_the_data_set_itself_is_not_touched(world):
-    before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
-    open_anovox(world)
-    assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
+def test_an_entry_that_vanished_or_was_torn_is_decoded_and_written_again(rows):
+    cached = opened(rows)
+    first, second, third = entries(rows)
+    whole = [entry.read_bytes() for entry in (first, second, third)]
+    first.unlink()
+    second.write_bytes(whole[1][:-1])
+    third.write_bytes(whole[2].replace(b"sum", b"SUM"))
+    cached.source.decoded.clear()
+    assert [cached.read(key)[1] for key in list(cached.keys())] == [[1, 2], [3], [4, 5, 6]]
+    assert len(cached.source.decoded) == 3 and [entry.read_bytes() for entry in entries(rows)] == whole
 
 
-def test_a_changed_file_of_equal_size_and_time_is_read_again(world):
-    first = open_anovox(world)
-    key = first.keys()[0]
-    file = one(world, "LIDAR(*.npy")
-    stamp = file.stat()
-    cloud = np.load(file)
-    cloud[0] += 1
-    np.save(file, cloud)
-    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    again = open_anovox(world)
-    assert again.content_hash(key) != first.content_hash(key)
-    np.testing.assert_array_equal(again.read(key).points, cloud)
-
-
-def test_other_options_have_other_entries(world):
-    open_anovox(world)
-    strict = open_anovox(world, AnoVoxOptions(minimum_visible=10_000))
-    assert {strict.frame_label(key) for key in list(strict.keys())} == {0}
-    assert len(entries(world)) == 8
-
-
-@pytest.mark.parametrize("keep", [0, 100, -1])
-def test_a_torn_entry_is_made_again(world, keep):
-    whole = open_anovox(world)
-    key = whole.keys()[0]
-    expected = whole.read(key)
-    for entry in entries(world):
-        entry.write_bytes(entry.read_bytes()[:keep])
-    assert_equal(whole.read(key), expected)  # torn while in use
-    assert_equal(open_anovox(world).read(key), expected)
-
-
-def test_a_flipped_bit_in_an_entry_is_noticed(world):
-    whole = open_anovox(world)
-    key = whole.keys()[0]
-    expected = whole.read(key)
-    for entry in entries(world):
-        content = bytearray(entry.read_bytes())
-        content[len(content) // 2] ^= 0xFF
-        entry.write_bytes(bytes(content))
-    assert_equal(whole.read(key), expected)
-
-
-def test_several_readers_at_once_are_no_trouble(world):
-    with ThreadPoolExecutor(4) as pool:
-        hashes = list(pool.map(lambda _: _hashes(world), range(4)))
-    assert all(found == hashes[0] for found in hashes)
-    assert len(entries(world)) == 4
-
-
-def _hashes(world):
-    cached = open_anovox(world)
-    return [cached.content_hash(key) for key in list(cached.keys())]
+def test_what_changed_is_another_sample_and_never_the_old_entry(rows):
+    before = opened(rows)
+    (rows / "a2.txt").write_text("9")
+    after = opened(rows)
+    assert after.source.decoded == ["a2.txt"] and after.read(after.keys()[1])[1] == [9]
+    assert before.read(before.keys()[1])[1] == [3], "the open one goes on with what it saw"
 
 
 class TestBroken:
-    def test_a_broken_frame_is_listed_counted_and_left_out(self, world):
-        file = one(world, "RGB-CAM*.png")
-        file.write_bytes(file.read_bytes()[:99])
-        cached = open_anovox(world)
-        assert len(cached.keys()) == 3
-        problems = cached.inventory().skipped_frames
-        assert [problem.file for problem in problems] == [str(file)]
-        assert "cannot be read as an image" in problems[0].reason
-        with pytest.raises(LayoutError, match="no readable frame"):
-            cached.read(AnoVoxFormat(world).keys()[0])
+    def test_broken_ones_are_told_in_order_with_file_and_reason(self, rows):
+        (rows / "a1.txt").write_text("one")
+        source = Numbers(rows)
+        (rows / "a2.txt").unlink()
+        cached = CachedNumbers(source, workers=1)
+        one, two = source.keys()[:2]
+        assert cached.broken == [
+            Broken(key=one, file=str(rows / "a1.txt"), reason="no numbers (found 'one')"),
+            Broken(key=two, file=str(rows / "a2.txt"), reason="No such file or directory"),
+        ]
+        assert [key.id for key in cached.keys()] == ["b1.txt"] and len(entries(rows)) == 1  # noqa: SIM118
+        for read in (cached.read, cached.content_hash):
+            with pytest.raises(LayoutError, match=r"no readable row 'a1.txt'"):
+                read(one)
 
-    def test_or_it_is_an_error_by_policy(self, world):
-        one(world, "LIDAR(*.npy").write_bytes(b"")
-        with pytest.raises(BrokenFileError, match="cannot be read as an array") as caught:
-            open_anovox(world, AnoVoxOptions(on_broken="error"))
-        assert caught.value.file and caught.value.fix, "nothing of the error is lost between processes"
+    def test_the_policy_error_stops_at_the_first(self, rows):
+        (rows / "a2.txt").write_text("two")
+        source = Numbers(rows, "error")
+        with pytest.raises(BrokenFileError, match="no numbers"):
+            CachedNumbers(source, workers=1)
+        assert source.decoded == ["a1.txt", "a2.txt"]
+        (rows / "a2.txt").unlink()
+        with pytest.raises(FileNotFoundError):
+            CachedNumbers(source, workers=1)
 
-    def test_no_whole_frame_at_all_is_an_error(self, world):
-        for file in world.rglob("RGB-CAM*.png"):
-            file.write_bytes(b"")
-        with pytest.raises(LayoutError, match="no frame of the data set can be read"):
-            open_anovox(world)
+    def test_nothing_whole_is_an_error_in_the_words_of_the_kind(self, rows):
+        for file in rows.iterdir():
+            file.write_text("x")
+        with pytest.raises(LayoutError, match="no row reads") as caught:
+            opened(rows)
+        assert caught.value.expected == "at least one whole row" and caught.value.fix == "write them again"
+        assert caught.value.found == f"3 torn rows; the first: {rows / 'a1.txt'}: no numbers (found 'x')"
+
+
+def test_a_torn_entry_is_not_taken_for_a_whole_one_when_the_set_is_opened(rows):
+    opened(rows)
+    entry = entries(rows)[0]
+    content = entry.read_bytes()
+    entry.write_bytes(content[:-1])
+    again = opened(rows)
+    assert len(again.source.decoded) == 1 and entry.read_bytes() == content
+    store_entry(entry, {"row": np.array([7])}, {"content_hash": "sum 7"})
+    assert read_about(entry) == {"content_hash": "sum 7"} and opened(rows).source.decoded == [], "whole: it is trusted"

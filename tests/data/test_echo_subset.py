@@ -16,7 +16,7 @@ from veritrain.data.detection_labels import LabelError
 from veritrain.data.echo import EchoFormat
 from veritrain.data.echo_subset import EchoSubsetOptions, choose_images, draw_patients, write_echo_subset
 from veritrain.data.options import EchoOptions
-from veritrain.data.subset import CARD
+from veritrain.data.taking import CARD
 from veritrain.errors import ConfigError, LayoutError, StorageError, UsageError
 from veritrain.worlds.echo import SIDECAR
 

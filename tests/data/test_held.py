@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tiny_street import VIEWS, tiny_frame, tiny_frames, tiny_set
-from veritrain.data.cache import open_anovox
+from veritrain.data.frame_cache import open_anovox
 from veritrain.data.frames import LABEL_KEYS, ExchangedInput, FrameSet, arrays_of, bytes_held
 from veritrain.data.held import StoredFrames, bytes_of, choose_hold, exchanged_groups, heads_of
 from veritrain.data.loader import EpochLoader

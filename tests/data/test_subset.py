@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from veritrain.data.anovox import AnoVoxFormat
-from veritrain.data.subset import CARD, SubsetOptions, choose, spaced, write_subset
+from veritrain.data.subset import SubsetOptions, choose, write_subset
+from veritrain.data.taking import CARD
 from veritrain.errors import ConfigError, StorageError, UsageError
 from veritrain.worlds.driving import SIDECAR
 
@@ -73,17 +74,6 @@ def test_the_drawing_depends_on_the_seed_alone(small_world):
 def test_a_small_share_still_takes_one_of_each_type(small_world):
     kinds = [one.kind for one in choose(AnoVoxFormat(small_world), SubsetOptions(share=0.01))]
     assert sorted(kinds) == ["normality", "static", "sudden_braking"]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10, 11, 0])
-def test_frames_are_spread_evenly(count):
-    frames = list(range(100, 110))
-    taken = spaced(frames, count)
-    assert (
-        len(taken) == (10 if count in (0, 11) else count) and sorted(set(taken)) == taken and set(taken) <= set(frames)
-    )
-    gaps = np.diff([99.5 - (110 - 100) / max(count, 1) / 2, *taken])
-    assert count in (0, 11) or np.ptp(gaps[1:]) <= 1 if len(gaps) > 2 else True
 
 
 def test_types_without_archive_names_come_along(small_world, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from veritrain.data.taking import demand_apart, take, whole_or_nothing, world_card
+from veritrain.data.taking import CARD, demand_apart, take, whole_or_nothing, world_card, write_card
 from veritrain.errors import StorageError, UsageError
 
 
@@ -64,3 +66,12 @@ def test_the_nearest_card_of_a_made_world(tmp_path):
     assert world_card((near, far)) is None
     (far / "veritrain_world.json").write_text("{}")
     assert world_card((near, far)) == far / "veritrain_world.json"
+
+
+def test_the_card_says_its_schema_and_what_it_is_given_in_that_order(tmp_path):
+    write_card(tmp_path, {"layout": "2024", "asked": {"share": 0.5}, "taken": {}})
+    text = (tmp_path / CARD).read_text()
+    assert list(json.loads(text).items()) == [
+        ("schema", 1), ("layout", "2024"), ("asked", {"share": 0.5}), ("taken", {})
+    ]  # fmt: skip
+    assert CARD == "subset.json" and text.endswith("}\n")

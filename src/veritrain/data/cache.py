@@ -1,103 +1,179 @@
-"""Decoded frames kept beside the data set, so that they are decoded once.
+"""Decoded samples kept beside the data set, so that they are decoded once: what the caches of all kinds share.
 
-An entry is named by the sha256 of the frame's files, the options and the decoder's version: a changed file finds no
-entry, whatever its time stamp says. Entries are written beside their place and renamed; one that does not load is
-made again.
+An entry is named by the sha256 that its source gives (``file_hash``: the sample's files, the options that matter, the
+decoder's version): a changed file finds no entry, whatever its time stamp or size says. Entries are written beside
+their place and renamed; one that does not load is made again. What an entry holds of a sample, and how it becomes one
+again, each kind says for itself: ``frame_cache.py``, ``detection_cache.py``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from veritrain.data.anovox import AnoVoxFormat, Inventory, sensor_hash
-from veritrain.data.anovox_index import Problem
+import numpy as np
+from numpy.typing import NDArray
+
 from veritrain.data.entry import read_about, read_entry, store_entry
-from veritrain.data.options import AnoVoxOptions
-from veritrain.data.sample import Calibration, Frame, FrameKey
+from veritrain.data.sample import FrameKey
 from veritrain.errors import BrokenFileError, LayoutError
 
 FOLDER = ".veritrain-cache"
-SUFFIX = ".frame"
-ARRAYS = ("image", "points", "point_labels", "point_ids", "pixel_labels")
-"""Arrays of a frame as they stand in an entry; the calibration's two come behind them."""
+"""Beside the data set, where nobody says another place."""
 
-CALIBRATION = ("intrinsics", "camera_from_lidar")
+SUFFIX = ".frame"
 UNREADABLE = (OSError, BrokenFileError)
 
+Packed = tuple[Mapping[str, NDArray[np.generic]], Mapping[str, Any]]
+"""What an entry holds: arrays by name, and JSON content that is read without them; ``content_hash`` is in it."""
 
-class CachedFrames:
-    """The frames of an AnoVox data set that read well, decoded at most once.
 
-    Every frame is read when the object is made: what is broken is then known before training starts.
+class OnBroken(Protocol):
+    """Options of a format that say what becomes of broken files: "skip" or "error"."""
+
+    @property
+    def on_broken(self) -> str: ...
+
+
+class Decodable(Protocol):
+    """A data set whose samples are decoded one by one: what a format offers so that they can be kept."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def options(self) -> OnBroken: ...
+
+    def keys(self) -> list[Any]: ...
+
+    def read(self, key: Any) -> Any: ...
+
+    def file_hash(self, key: Any) -> str: ...
+
+
+SourceT = TypeVar("SourceT", bound=Decodable)
+KeyT = TypeVar("KeyT", bound=FrameKey)
+SampleT = TypeVar("SampleT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where a sample is kept, and what is known of it without its arrays."""
+
+    path: Path
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A sample that does not read well: the file at fault, and why."""
+
+    key: FrameKey
+    file: str
+    reason: str
+
+
+class SampleCache(ABC, Generic[SourceT, KeyT, SampleT]):
+    """The samples of a data set that read well, decoded at most once.
+
+    Every sample is read when the object is made: what is broken is then known before training starts.
 
     Args:
         source: the data set.
         folder: where entries are kept; None takes ``.veritrain-cache`` beside the data set.
-        workers: processes that decode; None takes one per processor.
-        progress: called with (frames looked at, frames in all).
+        workers: processes that decode; None takes one per processor, 1 none but this one.
+        progress: called with (samples looked at, samples in all).
+
+    Attributes:
+        broken: what does not read well, in the source's order.
+        one, broken_ones: what messages call a sample, and several that are broken.
+        none_reads, advice: what they say where no sample reads well, and what to do then.
 
     Raises:
         BrokenFileError: a file is broken and the source's policy is "error".
-        LayoutError: no frame reads well.
+        LayoutError: no sample reads well.
     """
+
+    one: ClassVar[str]
+    broken_ones: ClassVar[str]
+    none_reads: ClassVar[str]
+    advice: ClassVar[str]
 
     def __init__(
         self,
-        source: AnoVoxFormat,
+        source: SourceT,
         *,
         folder: Path | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.source = source
-        self.folder = folder or source.path.resolve().parent / FOLDER
-        self.broken: list[Problem] = []
-        self._entries: dict[str, _Entry] = {}
-        self._keys: list[FrameKey] = []
+        self.folder = folder or self._root().resolve().parent / FOLDER
+        self.broken: list[Broken] = []
+        self._entries: dict[str, Entry] = {}
+        self._keys: list[KeyT] = []
         self._prepare(workers or os.cpu_count() or 1, progress)
         if not self._keys:
+            first = self.broken[0]
             raise LayoutError(
-                "no frame of the data set can be read",
+                self.none_reads,
                 file=source.path,
-                expected="at least one whole frame",
-                found=f"{len(self.broken)} broken frames; the first: {self.broken[0].file}: {self.broken[0].reason}",
-                fix="extract the archives again",
+                expected=f"at least one whole {self.one}",
+                found=f"{len(self.broken)} {self.broken_ones}; the first: {first.file}: {first.reason}",
+                fix=self.advice,
             )
 
-    def keys(self) -> list[FrameKey]:
-        """The frames that read well, sorted by group and frame number."""
+    @abstractmethod
+    def _root(self) -> Path:
+        """The folder of the data set."""
+
+    @abstractmethod
+    def _parts(self) -> list[tuple[SourceT, list[KeyT]]]:
+        """What a worker process decodes at a time: parts of the source with their keys, in the source's order."""
+
+    @staticmethod
+    @abstractmethod
+    def _packed(sample: Any) -> Packed:
+        """What an entry holds of a sample."""
+
+    @abstractmethod
+    def _unpacked(self, key: KeyT, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> SampleT:
+        """The sample again, from what an entry holds."""
+
+    def keys(self) -> list[KeyT]:
+        """The keys of what reads well, in the source's order."""
         return list(self._keys)
 
-    def read(self, key: FrameKey) -> Frame:
-        """One frame, from its entry; decoded again where the entry does not load."""
-        frame = _load(self._entry(key).path, key)
-        if frame is None:
-            frame = self.source.read(key)
-            _store(self._entry(key).path, frame)
-        return frame
+    def read(self, key: KeyT) -> SampleT:
+        """One sample, from its entry; decoded again where the entry does not load.
 
-    def content_hash(self, key: FrameKey) -> str:
-        """sha256 of image and points, as :meth:`AnoVoxFormat.content_hash`."""
-        return self._entry(key).content_hash
+        Raises:
+            BrokenFileError: its files were whole when the source was opened and no longer are.
+            LayoutError: ``keys()`` gave no such key.
+        """
+        path = self._entry(key).path
+        kept = _load(path)
+        if kept is not None:
+            return self._unpacked(key, *kept)
+        sample: SampleT = self.source.read(key)
+        store_entry(path, *self._packed(sample))
+        return sample
 
-    def frame_label(self, key: FrameKey) -> int:
-        """The frame's label, without reading its sensors again."""
-        return self._entry(key).frame_label
+    def content_hash(self, key: KeyT) -> str:
+        """sha256 of the decoded content, the one that the source gives, without reading it again."""
+        found: str = self._entry(key).about["content_hash"]
+        return found
 
-    def inventory(self) -> Inventory:
-        """The source's inventory with the frames that turned out broken."""
-        inventory = self.source.inventory()
-        return replace(inventory, skipped_frames=inventory.skipped_frames + self.broken)
-
-    def _entry(self, key: FrameKey) -> _Entry:
+    def _entry(self, key: KeyT) -> Entry:
         if key.id not in self._entries:
             raise LayoutError(
-                f"no readable frame '{key.id}'",
+                f"no readable {self.one} '{key.id}'",
                 file=self.source.path,
                 expected="a key that keys() gave",
                 found=key.id,
@@ -107,108 +183,67 @@ class CachedFrames:
 
     def _prepare(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        keys = self.source.keys()
-        by_group: dict[str, list[FrameKey]] = {}
-        for key in keys:
-            by_group.setdefault(key.group, []).append(key)
-        groups = list(by_group.values())
-        jobs = [(self.source.only(group), members, self.folder) for group, members in by_group.items()]
-        done = 0
-        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
-            for group, results in zip(groups, pool.map(_prepare_group, jobs), strict=True):
-                for key, result in zip(group, results, strict=True):
-                    self._take(key, result)
-                done += len(group)
+        parts = self._parts()
+        prepare = partial(_prepare_part, self._packed, self.folder)
+        workers, total, done = min(workers, len(parts)), sum(len(keys) for _, keys in parts), 0
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            results = map(prepare, parts) if workers == 1 else pool.map(prepare, parts)
+            for (_, keys), found in zip(parts, results, strict=True):
+                for key, entry in zip(keys, found, strict=True):
+                    self._take(key, entry)
+                done += len(keys)
                 if progress is not None:
-                    progress(done, len(keys))
+                    progress(done, total)
 
-    def _take(self, key: FrameKey, result: _Entry | Problem) -> None:
-        if isinstance(result, Problem):
-            self.broken.append(result)
+    def _take(self, key: KeyT, entry: Entry | Broken) -> None:
+        if isinstance(entry, Broken):
+            self.broken.append(entry)
             return
-        self._entries[key.id] = result
+        self._entries[key.id] = entry
         self._keys.append(key)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    path: Path
-    content_hash: str
-    frame_label: int
+def _prepare_part(
+    pack: Callable[[Any], Packed], folder: Path, part: tuple[Decodable, Sequence[FrameKey]]
+) -> list[Entry | Broken]:
+    source, keys = part
+    return [_prepare_one(pack, folder, source, key) for key in keys]
 
 
-def open_anovox(
-    path: Path | str,
-    options: AnoVoxOptions | None = None,
-    *,
-    cache: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> CachedFrames:
-    """The AnoVox data set at ``path``, decoded once and cached."""
-    return CachedFrames(AnoVoxFormat(path, options), folder=cache, progress=progress)
-
-
-def _prepare_group(job: tuple[AnoVoxFormat, list[FrameKey], Path]) -> list[_Entry | Problem]:
-    source, keys, folder = job
-    return [_prepare_frame(source, key, folder) for key in keys]
-
-
-def _prepare_frame(source: AnoVoxFormat, key: FrameKey, folder: Path) -> _Entry | Problem:
+def _prepare_one(pack: Callable[[Any], Packed], folder: Path, source: Decodable, key: FrameKey) -> Entry | Broken:
     try:
         name = source.file_hash(key)
         path = folder / name[:2] / f"{name}{SUFFIX}"
-        return _peek(path) or _decode(source, key, path)
+        return _peek(path) or _store(path, *pack(source.read(key)))
     except (BrokenFileError, OSError) as error:
         if source.options.on_broken == "error":
             raise
-        return _problem(key, error)
+        return _broken(key, error)
 
 
-def _decode(source: AnoVoxFormat, key: FrameKey, path: Path) -> _Entry:
-    frame = source.read(key)
-    _store(path, frame)
-    return _Entry(path=path, content_hash=sensor_hash(frame.image, frame.points), frame_label=frame.frame_label)
-
-
-def _peek(path: Path) -> _Entry | None:
-    """Hash and label of an entry without its arrays, or None where there is no whole one."""
+def _peek(path: Path) -> Entry | None:
+    """An entry without its arrays, or None where there is no whole one."""
     try:
-        about = read_about(path)
+        return Entry(path=path, about=read_about(path))
     except UNREADABLE:
         return None
-    return _Entry(path=path, content_hash=about["content_hash"], frame_label=about["frame_label"])
 
 
-def _problem(key: FrameKey, error: BrokenFileError | OSError) -> Problem:
+def _load(path: Path) -> Packed | None:
+    """What an entry holds, or None where there is none or it does not load."""
+    try:
+        return read_entry(path)
+    except UNREADABLE:
+        return None
+
+
+def _store(path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any]) -> Entry:
+    store_entry(path, arrays, about)
+    return Entry(path=path, about=about)
+
+
+def _broken(key: FrameKey, error: BrokenFileError | OSError) -> Broken:
     if isinstance(error, BrokenFileError):
         found = f" (found {error.found})" if error.found else ""
-        return Problem(scenario=key.group, frame=_number(key), file=str(error.file), reason=error.message + found)
-    return Problem(scenario=key.group, frame=_number(key), file=str(error.filename), reason=str(error.strerror))
-
-
-def _number(key: FrameKey) -> int:
-    return int(key.id.rsplit("/", 1)[-1])
-
-
-def _load(path: Path, key: FrameKey) -> Frame | None:
-    """The frame of an entry, or None where there is none or it does not load."""
-    try:
-        arrays, about = read_entry(path)
-    except UNREADABLE:
-        return None
-    values: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
-    return Frame(
-        id=key.id,
-        group=key.group,
-        kind=key.kind,
-        frame_label=about["frame_label"],
-        calibration=Calibration(**{name: arrays[name] for name in CALIBRATION}),  # type: ignore[arg-type]
-        **values,
-    )
-
-
-def _store(path: Path, frame: Frame) -> None:
-    arrays = {name: getattr(frame, name) for name in ARRAYS}
-    arrays |= {name: getattr(frame.calibration, name) for name in CALIBRATION}
-    about = {"content_hash": sensor_hash(frame.image, frame.points), "frame_label": frame.frame_label}
-    store_entry(path, arrays, about)
+        return Broken(key=key, file=str(error.file), reason=error.message + found)
+    return Broken(key=key, file=str(error.filename), reason=str(error.strerror))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +16,7 @@ from veritrain.data.held import exchanged_groups
 from veritrain.data.letterbox import GREY, STRIDE, Placement, bilinear, place
 from veritrain.data.options import Hold, ImageChanges
 from veritrain.data.sample import UNKNOWN
-
-Labels = Literal["given", "permuted", "redrawn"]
+from veritrain.data.spoilt import Labels, Redraw
 
 LEAST_SIDE = 2.0
 """Pixels: a box that a shift leaves narrower is left out."""
@@ -117,7 +115,7 @@ class DetectionFrames:
         self.changes = changes or ImageChanges()
         self._donor = exchanged_groups(self.keys, label_seed) if labels == "permuted" else None
         self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._redraw, self._redraw_process = np.random.default_rng(), os.getpid()
+        self._redraw = Redraw()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -226,12 +224,11 @@ class DetectionFrames:
         return np.ascontiguousarray(boxed[:, :, ::-1]) if move.flip else boxed
 
     def _drawn(self) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
-        if self._redraw_process != os.getpid():  # a forked worker would draw what its parent and brothers draw
-            self._redraw, self._redraw_process = np.random.default_rng(), os.getpid()
-        sides = self._redraw.uniform(0.1, 0.4, 2)
-        box = np.concatenate((self._redraw.uniform(0.2, 0.8, 2), sides)).astype(np.float32)[None]
-        view = int(self._redraw.integers(self.views)) if self.views else UNKNOWN
-        return box, self._redraw.integers(self.classes, size=1), view
+        random = self._redraw.generator()
+        sides = random.uniform(0.1, 0.4, 2)
+        box = np.concatenate((random.uniform(0.2, 0.8, 2), sides)).astype(np.float32)[None]
+        view = int(random.integers(self.views)) if self.views else UNKNOWN
+        return box, random.integers(self.classes, size=1), view
 
 
 def _boxed(image: NDArray[np.uint8], placed: Placement) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from veritrain.data.detection_sample import DetectionKey, FrameLabels
 from veritrain.data.options import SplitPolicy
 from veritrain.data.sample import UNKNOWN
-from veritrain.data.splits import PARTS, SHARES, Split, demand_disjoint
+from veritrain.data.splits import PARTS, SHARES, Split, demand_disjoint, demand_shares
 from veritrain.errors import SplitError
 
 
@@ -231,13 +231,7 @@ def _without_empty_parts(part_of: dict[str, str], order: Sequence[str]) -> dict[
 
 
 def _demand_possible(traits: Mapping[str, object], shares: tuple[float, float, float]) -> None:
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise SplitError(
-            "the shares make no split",
-            expected="three positive numbers that add up to 1",
-            found=str(shares),
-            fix="for example (0.5, 1/6, 1/3)",
-        )
+    demand_shares(shares)
     if len(traits) < len(PARTS):
         raise SplitError(
             "too few patients for a split",

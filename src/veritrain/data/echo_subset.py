@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import yaml
 
+from veritrain.data.choosing import demand_possible, draw_groups, spaced, words_of
 from veritrain.data.detection_sample import DetectionKey
 from veritrain.data.echo import EchoFormat
 from veritrain.data.sample import UNKNOWN
-from veritrain.data.subset import CARD, spaced
-from veritrain.data.taking import WORLD, demand_apart, take, whole_or_nothing, world_card
-from veritrain.errors import ConfigError, DataError, LayoutError, UsageError
+from veritrain.data.taking import WORLD, demand_apart, take, whole_or_nothing, world_card, write_card
+from veritrain.errors import DataError, LayoutError, UsageError
 
 NO_CLASS = 2**31
 """Stands for "no object at all" where patients are drawn class by class."""
@@ -51,13 +50,7 @@ class EchoSubsetOptions:
     link: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1 or self.frames < 0 or self.seed < 0:
-            raise ConfigError(
-                "no such part",
-                expected="share above 0 and at most 1; frames and seed not below 0",
-                found=f"share {self.share}, frames {self.frames}, seed {self.seed}",
-                fix="--share 0.25 --frames 4",
-            )
+        demand_possible(share=self.share, frames=self.frames, seed=self.seed, example=4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +117,8 @@ def choose_images(source: EchoFormat, options: EchoSubsetOptions) -> list[Detect
     classes: dict[str, set[int]] = defaultdict(set)
     for key in source.keys():  # noqa: SIM118 - a format is no mapping
         classes[key.group] |= {int(number) for number in source.labels(key).classes}
-    left = _named(source, classes, _words(options.patients))
-    left = _with_class(source, left, _words(options.classes))
+    left = _named(source, classes, words_of(options.patients))
+    left = _with_class(source, left, words_of(options.classes))
     drawn = draw_patients(left, options.share, options.seed)
     videos: dict[str, list[DetectionKey]] = defaultdict(list)
     for key in source.keys():  # noqa: SIM118
@@ -134,36 +127,19 @@ def choose_images(source: EchoFormat, options: EchoSubsetOptions) -> list[Detect
     taken = set()
     for those in videos.values():
         ordered = sorted(those, key=lambda key: (key.frame, key.id))
-        taken |= {ordered[place].id for place in spaced(list(range(len(ordered))), options.frames)}
+        taken |= {key.id for key in spaced(ordered, options.frames)}
     return [key for key in source.keys() if key.id in taken]  # noqa: SIM118
 
 
 def draw_patients(classes: Mapping[str, set[int]], share: float, seed: int) -> set[str]:
-    """``share`` of the patients of each class, rounded, at least one; those without any object are a class too.
-
-    The class that fewest patients have is drawn first; patients drawn for one class count for the others they have.
-    Who is drawn depends on the seed, the classes and the names only.
+    """``share`` of the patients of each class, as :func:`draw_groups` draws; those without any object are a class too.
 
     Args:
         classes: patient -> numbers of the classes that they have.
         share: above 0 and at most 1.
     """
-    strata: dict[int, list[str]] = defaultdict(list)
-    for name in sorted(classes):
-        for number in classes[name] or {NO_CLASS}:
-            strata[number].append(name)
-    taken: set[str] = set()
-    for number, names in sorted(strata.items(), key=lambda one: (len(one[1]), one[0])):
-        wanted = max(1, int(len(names) * share + 0.5))
-        rest = [name for name in names if name not in taken]
-        lacking = wanted - (len(names) - len(rest))
-        order = np.random.default_rng([seed, number]).permutation(len(rest))
-        taken |= {rest[place] for place in order[: max(lacking, 0)]}
-    return taken
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    strata = {name: {(number,) for number in those or (NO_CLASS,)} for name, those in classes.items()}
+    return draw_groups(strata, share, seed)
 
 
 def _named(source: EchoFormat, classes: Mapping[str, set[int]], words: Sequence[str]) -> dict[str, set[int]]:
@@ -259,14 +235,13 @@ def _write_card(source: EchoFormat, folder: Path, summary: EchoSubsetSummary, op
     """``subset.json``: what was asked, of what, and what was taken, in numbers."""
     whole = source.inventory()
     content = {
-        "schema": 1,
         "format": "echo",
         "asked": asdict(options),
         "of": {"patients": whole.groups, "videos": whole.videos, "frames": whole.frames},
         "assumed": whole.assumed,
         "taken": {name: value for name, value in asdict(summary).items() if name != "path"},
     }
-    (folder / CARD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_card(folder, content)
 
 
 def _write_world_card(source: EchoFormat, folder: Path, keys: Sequence[DetectionKey]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,8 @@ from veritrain.data.options import Augment, Hold
 from veritrain.data.paired_view import ViewOptions, flat_cells, paired_view, view_labels
 from veritrain.data.point_sample import CLOUD_KEYS, cloud_of, padded_clouds
 from veritrain.data.sample import UNKNOWN, Frame
+from veritrain.data.spoilt import Labels, Redraw
 from veritrain.data.view_extras import LISTED, OF_POINTS, PADDED, collate_extras, extra_arrays
-
-Labels = Literal["given", "permuted", "redrawn"]
 
 RAGGED = ("point_cells", "point_labels", "point_ids")
 """Keys whose length differs from frame to frame; collated to lists."""
@@ -70,7 +68,7 @@ class FrameSet:
         self.cloud = cloud
         self._donor = exchanged_groups(self.heads, label_seed) if labels == "permuted" else None
         self._views: dict[tuple[int, Plan], dict[str, NDArray[np.generic]]] = {}
-        self._redraw, self._redraw_process = np.random.default_rng(), os.getpid()
+        self._redraw = Redraw()
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -172,12 +170,11 @@ class FrameSet:
             self._draw(arrays)
 
     def _draw(self, arrays: dict[str, Any]) -> None:
-        if self._redraw_process != os.getpid():  # a forked worker would draw what its parent and brothers draw
-            self._redraw, self._redraw_process = np.random.default_rng(), os.getpid()
-        anomalous = self._redraw.random() < 0.1
+        random = self._redraw.generator()
+        anomalous = random.random() < 0.1
         arrays["frame_label"] = np.float32(anomalous)
         for key in ("view_labels", "pixel_labels"):
-            drawn = anomalous & (self._redraw.random(arrays[key].shape) < 0.02)
+            drawn = anomalous & (random.random(arrays[key].shape) < 0.02)
             arrays[key] = np.where(arrays[key] == UNKNOWN, UNKNOWN, drawn).astype(np.int8)
 
 

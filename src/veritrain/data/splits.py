@@ -70,7 +70,7 @@ def split_groups(
     Raises:
         SplitError: shares do not add up, labels are missing, or a part would lack a class.
     """
-    _demand_shares(shares)
+    demand_shares(shares)
     _demand_labels(keys, labels)
     part_of = _assign(keys, labels, shares)
     frames = {part: tuple(sorted(key.id for key in keys if part_of[key.group] == part)) for part in PARTS}
@@ -138,6 +138,21 @@ def load_split(path: Path) -> Split:
     return split
 
 
+def demand_shares(shares: tuple[float, float, float]) -> None:
+    """Refuses shares of train, val and test that make no split.
+
+    Raises:
+        SplitError: they are not three positive numbers that add up to 1.
+    """
+    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise SplitError(
+            "the shares make no split",
+            expected="three positive numbers that add up to 1",
+            found=str(shares),
+            fix="for example (0.5, 1/6, 1/3)",
+        )
+
+
 def demand_disjoint(split: Split) -> None:
     """Refuses a split with a frame or a group in two parts.
 
@@ -202,16 +217,6 @@ def _counts(ids: Sequence[str], labels: Mapping[str, int]) -> dict[str, int]:
     values = [labels[one] for one in ids]
     known = {"positive": values.count(1), "negative": values.count(0)}
     return {"frames": len(values), **known, "unknown": len(values) - sum(known.values())}
-
-
-def _demand_shares(shares: tuple[float, float, float]) -> None:
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise SplitError(
-            "the shares make no split",
-            expected="three positive numbers that add up to 1",
-            found=str(shares),
-            fix="for example (0.5, 1/6, 1/3)",
-        )
 
 
 def _demand_labels(keys: Sequence[FrameKey], labels: Mapping[str, int]) -> None:

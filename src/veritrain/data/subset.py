@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from veritrain.data.anovox import AnoVoxFormat
 from veritrain.data.anovox_index import ARCHIVE, CONFIGURATION, COUNTER, Scenario
+from veritrain.data.choosing import demand_possible, draw_groups, spaced, words_of
 from veritrain.data.options import AnoVoxOptions
-from veritrain.data.taking import demand_apart, take, whole_or_nothing, world_card
-from veritrain.errors import ConfigError, StorageError, UsageError
-
-CARD = "subset.json"
-"""Beside the archives: what was taken, by which words."""
+from veritrain.data.taking import demand_apart, take, whole_or_nothing, world_card, write_card
+from veritrain.errors import StorageError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +41,7 @@ class SubsetOptions:
     link: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1 or self.frames < 0 or self.seed < 0:
-            raise ConfigError(
-                "no such part",
-                expected="share above 0 and at most 1; frames and seed not below 0",
-                found=f"share {self.share}, frames {self.frames}, seed {self.seed}",
-                fix="--share 0.25 --frames 20",
-            )
+        demand_possible(share=self.share, frames=self.frames, seed=self.seed, example=20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +101,7 @@ def choose(source: AnoVoxFormat, options: SubsetOptions) -> list[Scenario]:
     """
     left = [scenario for _, scenario in sorted(source.scenarios.items())]
     for name, text in (("types", options.types), ("towns", options.towns)):
-        words = _words(text)
+        words = words_of(text)
         known = sorted({_property(scenario, name) for scenario in source.scenarios.values()})
         unknown = sorted(set(words) - set(known))
         if unknown:
@@ -121,8 +109,11 @@ def choose(source: AnoVoxFormat, options: SubsetOptions) -> list[Scenario]:
                 f"no scenario of {name} '{unknown[0]}'", expected=", ".join(known), found=text, fix="choose from these"
             )
         left = [scenario for scenario in left if not words or _property(scenario, name) in words]
-    left = _named(left, _words(options.scenarios))
-    left = _drawn(left, options.share, options.seed)
+    left = _named(left, words_of(options.scenarios))
+    drawn = draw_groups(
+        {scenario.group: [tuple(scenario.kind.encode())] for scenario in left}, options.share, options.seed
+    )
+    left = [scenario for scenario in left if scenario.group in drawn]
     if not left:
         raise UsageError(
             "nothing is left to take",
@@ -134,19 +125,8 @@ def choose(source: AnoVoxFormat, options: SubsetOptions) -> list[Scenario]:
     return left
 
 
-def spaced(frames: list[int], count: int) -> list[int]:
-    """``count`` frame numbers, evenly spaced in place, or all where ``count`` is 0 or there are no more."""
-    if count == 0 or count >= len(frames):
-        return list(frames)
-    return [frames[(2 * place + 1) * len(frames) // (2 * count)] for place in range(count)]
-
-
 def _property(scenario: Scenario, name: str) -> str:
     return scenario.kind if name == "types" else scenario.town
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _named(scenarios: list[Scenario], words: list[str]) -> list[Scenario]:
@@ -164,17 +144,6 @@ def _named(scenarios: list[Scenario], words: list[str]) -> list[Scenario]:
         taken += fitting
     groups = {scenario.group for scenario in taken}
     return [scenario for scenario in scenarios if not words or scenario.group in groups]
-
-
-def _drawn(scenarios: list[Scenario], part: float, seed: int) -> list[Scenario]:
-    """``part`` of each type, rounded, at least one; which ones depends on the seed, the type and the names only."""
-    groups: set[str] = set()
-    for kind in sorted({scenario.kind for scenario in scenarios}):
-        names = [scenario.group for scenario in scenarios if scenario.kind == kind]
-        random = np.random.default_rng([seed, *kind.encode()])
-        count = max(1, int(len(names) * part + 0.5))
-        groups.update(names[place] for place in random.permutation(len(names))[:count])
-    return [scenario for scenario in scenarios if scenario.group in groups]
 
 
 def _place(source: AnoVoxFormat, scenario: Scenario) -> Path:
@@ -215,15 +184,14 @@ def _write_card(
     made = world_card((source.path, *source.path.resolve().parents[:3]))
     if made is not None:
         take(made, folder / made.name, link=options.link)
-    content: dict[str, Any] = {
-        "schema": 1,
+    content = {
         "layout": source.layout,
         "asked": asdict(options),
         "of": {"scenarios": len(source.scenarios), "frames": sum(len(one.frames) for one in source.scenarios.values())},
         "left_out_as_broken": len(source.skipped),
         "taken": {scenario.group: {"type": scenario.kind, "frames": taken[scenario.group]} for scenario in chosen},
     }
-    (folder / CARD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_card(folder, content)
 
 
 def _demand_equal(folder: Path, source: AnoVoxFormat, taken: dict[str, list[int]]) -> None:

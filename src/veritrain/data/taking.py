@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from veritrain.errors import StorageError, UsageError
 
 WORLD = "veritrain_world.json"
 """The card of a made data set; a part of made data is made data."""
+
+CARD = "subset.json"
+"""In the folder of a part: what was taken, by which words."""
 
 
 def demand_apart(folder: Path, root: Path) -> None:
@@ -74,3 +79,8 @@ def whole_or_nothing(folder: Path, *, link: bool) -> Iterator[None]:
 def world_card(places: Sequence[Path]) -> Path | None:
     """The card of a made data set that lies in one of these folders, the first that has one; None without."""
     return next((place / WORLD for place in places if (place / WORLD).is_file()), None)
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes ``subset.json``: what was asked, of what, and what was taken; raises OSError."""
+    (folder / CARD).write_text(json.dumps({"schema": 1, **content}, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from veritrain.data.cache import CachedFrames, open_anovox
+from veritrain.data.frame_cache import CachedFrames, open_anovox
 from veritrain.data.frames import FrameSet, bytes_held
 from veritrain.data.held import StoredFrames, choose_hold
 from veritrain.data.options import AnoVoxOptions, Augment, Hold
