@@ -77,6 +77,7 @@ def test_every_number_is_that_of_its_run(runs):
             assert counted["boxes"] == sum(card["splits"][part]["labelled"]["boxes"].values()) == counted["frames"]
         assert sum(row["data"][part]["frames"] for part in ("train", "val", "test")) == 36
         assert set(row["by_valve"]) <= {"AR", "MR", "PR", "TR"} and row["by_valve"]
+        assert row["precision"] in ("32-true", "bf16-mixed"), "what auto became"
         assert row["steps"] > 0 and row["seconds"] >= row["training_seconds"] > 0
         verdict = read(folder.verdict)
         assert row["verdict"] == verdict["verdict"] and len(row["claims"]) == 2
