@@ -12,7 +12,7 @@ BASE_LIMIT_MB := 400
 COMPILE = pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo test check bench results pairs ablations corpus faults docs lock base-check clean
+.PHONY: help setup demo test check bench results pairs ablations echo corpus faults docs lock base-check clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -67,6 +67,10 @@ pairs: setup ## the study of pairs: hours, goes on where it stopped
 
 ablations: setup ## positional encodings, alignments, towers, heads: an hour, goes on where it stopped
 	$(BIN)/python scripts/ablations.py
+
+echo: setup ## the joint task on real frames, by patient and leaky: make echo DATA=FOLDER (hours, goes on)
+	@[ -n "$(DATA)" ] || { echo "make echo: no frames. do: make echo DATA=FOLDER" >&2; exit 64; }
+	$(BIN)/python scripts/echo_real.py "$(DATA)"
 
 corpus: setup ## audit other people's training artefacts
 	$(BIN)/python scripts/corpus.py

@@ -62,6 +62,16 @@ def test_a_study_ends_with_its_tables_and_curves(tmp_path, capsys, fake):
     assert found["claims"][0]["word"] == "improves" and found["plan"]["cells"]["final"]["finished"] == 12
 
 
+def test_other_data_go_to_every_cell_and_stay_out_of_what_is_kept(tmp_path, capsys, fake):
+    """The fake training writes its words down, as a real one its recipe."""
+    out, folder = tmp_path / "out", "the recordings of somebody"
+    assert call(written(tmp_path, **SHORT), "--out", out, "--data", folder) == 0
+    recipes = [path.read_text() for path in (out / "cells").glob("*/recipe.yaml")]
+    assert len(recipes) == 4 and all(f'data: "{folder}"' in text for text in recipes)
+    kept = [path for path in out.iterdir() if path.suffix in (".json", ".yaml", ".md", ".tex", ".csv")]
+    assert len(kept) == 7 and not any(folder in path.read_text() or "data/streets" in path.read_text() for path in kept)
+
+
 def test_without_records_an_older_figure_stays(tmp_path, capsys, fake):
     out = tmp_path / "out"
     assert call(written(tmp_path, **SHORT), "--out", out) == 0

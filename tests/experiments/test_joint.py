@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tiny_echo import tiny_recipe
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all
+from veritrain.data.view_rule import ViewRule
 from veritrain.errors import (
     CheckpointError,
     ConfigError,
@@ -303,6 +304,23 @@ def test_trivial_answers_see_train_alone(reopened):
     counts = np.bincount([view for _, _, view in map(train.labels_at, range(len(train))) if view >= 0], minlength=3)
     shares = answers["most frequent view"]["view_probabilities"]
     assert np.allclose(shares, counts / counts.sum()) and len(shares) == 12
+
+
+def test_the_rule_of_the_valves_is_fitted_on_train_and_scored_on_test(folder, reopened):
+    """Against ``data.view_rule``, which counts for itself: valve by valve, and their mean over the valves."""
+    sets, pairs = reopened[0].data.sets, {}
+    for part in ("train", "test"):
+        labels = [sets[part].labels_at(index) for index in range(len(sets[part]))]
+        each = [(valve, view) for _, valves, view in labels for valve in sorted(set(valves.tolist()))]
+        pairs[part] = np.array(each, np.int64).T
+    rule = ViewRule.fit(*pairs["train"], of_classes=4, of_views=3)
+    wanted, on_train = rule.accuracy(*pairs["test"]), rule.accuracy(*pairs["train"])
+    results, name = read(folder.results), "most frequent view given the valve"
+    entries = results["view_given_valve"]
+    found = [entries[valve]["baselines"][name] if valve in entries else np.nan for valve in reopened[0].data.classes]
+    assert found == pytest.approx(wanted, nan_ok=True)
+    assert results["metrics"]["view_accuracy_given_valve"]["baselines"][name] == pytest.approx(np.nanmean(wanted))
+    assert np.nanmean(wanted) != pytest.approx(np.nanmean(on_train)), "else it could as well be scored on train"
 
 
 def test_exchanged_labels_leave_the_unknown_alone(reopened):

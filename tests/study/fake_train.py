@@ -44,7 +44,7 @@ def train(folder: Path, given: dict[str, str], fault: dict, seconds: float) -> i
     if "--resume" in sys.argv and not any((folder / "checkpoints").iterdir()):
         raise SystemExit("nothing to resume")
     # A folder without the key would be read as one of an earlier version.
-    recipe = {"frame_join": "mean"} | given | fault.get("recipe", {})
+    recipe = {"frame_join": "noisy_or"} | given | fault.get("recipe", {})
     (folder / "recipe.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in recipe.items()))
     (folder / "checkpoints" / "step-1").mkdir(parents=True, exist_ok=True)
     with (folder / "starts").open("a") as file:

@@ -103,6 +103,16 @@ def test_metrics_in_words():
     assert (told("a"), told(["a"]), told(["a", "b", "c"])) == ("a", "a", "mean of a, b and c")
 
 
+def test_data_of_the_command_line_take_the_place_of_those_of_the_file(tmp_path):
+    """And the file as it is kept names neither: it must not claim data that the cells were not made on."""
+    for given in ({"world": "driving", "scenarios": 12}, "data/streets", ""):
+        study = load_study(written(tmp_path, data=given), data="else where")
+        assert study.world is None and study.data_in(tmp_path) == Path("else where") and study.file.data == ""
+        config.dump(study.file, tmp_path / "copy.yaml")
+        assert load_study(tmp_path / "copy.yaml", data="else where") == study
+    assert names(study) == names(loaded(tmp_path)), "what a cell computes has the same name"
+
+
 def test_the_copy_in_the_folder_is_the_same_study(tmp_path):
     study = loaded(tmp_path, TUNED, data={"world": "driving", "scenarios": 12}, descriptive=[TWO_ARMS["primary"]])
     config.dump(study.file, tmp_path / "copy.yaml")
@@ -134,6 +144,7 @@ WAYS = {"one": {"learning_rate": 0.02}, "two": {"learning_rate": 0.03}}
         ({"seeds": [1, 1]}, "not fresh"),
         ({"data": {"world": "drivin"}}, "did you mean 'driving'"),
         ({"data": {"scenarios": 12}}, "no world to make"),
+        ({"data": ""}, "--data FOLDER"),
         ({"base": {"learning_rat": 1}}, "did you mean 'learning_rate'"),
         ({"base": {"seed": 1}}, "the study sets seed itself"),
         ({"base": {"epochs": "many"}}, "many"),
@@ -243,11 +254,28 @@ def test_the_study_of_balancers_has_equal_budgets_and_one_primary_claim(joint):
     usual = rates[0][1]
     assert len(set(rates)) == 5 and len({alpha for alpha, rate in rates if rate == usual}) == 3
     assert {alpha for alpha, rate in rates if rate != usual} == {1.5}
-    static = {one.recipe.detection_weight / one.recipe.view_weight for one in study.arm("static").configurations}
-    assert len(static) == 5
+    static = study.arm("static").configurations
+    ratios = [one.recipe.detection_weight / one.recipe.view_weight for one in static]
+    assert ratios == pytest.approx([100, 30, 10, 3, 1], rel=1e-4), "towards detection, whose gains are small"
+    assert all(one.recipe.detection_weight + one.recipe.view_weight == pytest.approx(2, abs=1e-6) for one in static)
+    assert all(
+        [one.options for one in study.arm(arm).configurations] == [{**one.options, "balance": arm} for one in static]
+        for arm in ("upgrad", "pcgrad", "uncertainty")
+    )
     assert (study.primary.a, study.primary.b) == ("gradnorm", "static") and len(study.seeds) >= study.needed
     assert all(
         one.recipe.max_seconds <= 90 and one.recipe.imgsz == 160 for arm in study.arms for one in arm.configurations
     )
     one_recipe = {config.fingerprint(one.recipe) for arm in study.arms for one in arm.configurations}
     assert len(one_recipe) == 40
+
+
+def test_the_study_of_real_frames_asks_the_same_and_names_no_folder(joint):
+    made, real = (ROOT / "recipes" / f"{name}.yaml" for name in ("joint-balance", "joint-balance-real"))
+    assert "data" not in config.read_mapping(real)
+    with pytest.raises(ConfigError, match="no data to study"):
+        load_study(real)
+    one, other = load_study(made), load_study(real, data="somewhere")
+    for key in ("arms", "primary", "descriptive", "family", "selection", "alpha", "metrics", "controls"):
+        assert getattr(one.file, key) == getattr(other.file, key), key
+    assert all(way.recipe.on_broken == "skip" and not way.recipe.max_seconds for way in other.arms[0].configurations)

@@ -35,6 +35,7 @@ def study(words: list[str], new_parser: Parser, parse: Parse) -> int:
     told first. What is finished is not made again; what was interrupted goes on."""
     parser = new_parser("study", (study.__doc__ or "") + EXIT_CODES, "veritrain study examples/study.yaml --plan")
     parser.add_argument("file", type=str, help="a study file (docs/studies.md)")
+    parser.add_argument("--data", type=str, default="", help="a data set's folder, instead of the file's data")
     parser.add_argument("--out", type=str, default="", help="the study's folder; without it, runs/studies/NAME")
     parser.add_argument("--only", nargs="+", type=str, default=[], metavar="ARM", help="make cells of these arms alone")
     parser.add_argument("--seeds", type=int, default=None, help="instead of the file's: how many; of a list the first")
@@ -43,7 +44,7 @@ def study(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--plan", action="store_true", help="say what would run, the seeds needed, power and time; end")
     parser.add_argument("--json", action="store_true", help="print the plan, or all that was found, as JSON")
     given = parse(parser, words)
-    asked = load_study(Path(given.file), seeds=given.seeds)
+    asked = load_study(Path(given.file), seeds=given.seeds, data=given.data)
     for arm in given.only:
         if arm not in asked.file.arms:
             raise UsageError(f"no arm '{arm}'", found=arm, fix=did_you_mean(arm, asked.file.arms))

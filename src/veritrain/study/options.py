@@ -71,6 +71,7 @@ class StudyFile:
         name: letters, digits, space and ``_ . + -``.
         task: of ``veritrain train``.
         data: a data set's folder, or a world to make: ``{world: NAME, KEY: VALUE ...}`` as ``veritrain data make``.
+            Empty where the command line names the folder (``--data``).
         arms: name to arm.
         primary: the one claim, fixed before anything runs.
         base: recipe keys of every cell.
@@ -88,7 +89,7 @@ class StudyFile:
 
     name: str
     task: str
-    data: str | dict[str, Any]
+    data: str | dict[str, Any] = ""
     arms: dict[str, Any]
     primary: dict[str, Any]
     base: dict[str, Any] = field(default_factory=dict)

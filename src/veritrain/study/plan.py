@@ -92,7 +92,9 @@ class Study:
     """A checked study.
 
     Attributes:
-        file: as it was written.
+        file: as it was written; without its data where the command line names others, so that what is kept of it
+            never claims to be of data that it was not made on.
+        data: the data set's folder, or the world to make.
         arms: in the order of the file.
         primary: the one claim that is fixed beforehand.
         descriptive: judged as one family.
@@ -104,6 +106,7 @@ class Study:
     """
 
     file: StudyFile
+    data: str | dict[str, Any]
     arms: tuple[Arm, ...]
     primary: ClaimOptions
     descriptive: tuple[ClaimOptions, ...]
@@ -137,14 +140,14 @@ class Study:
     @property
     def world(self) -> tuple[str, dict[str, Any]] | None:
         """Name and options of the world to make; None where the data lie somewhere."""
-        if isinstance(self.file.data, str):
+        if isinstance(self.data, str):
             return None
-        return str(self.file.data["world"]), {key: value for key, value in self.file.data.items() if key != "world"}
+        return str(self.data["world"]), {key: value for key, value in self.data.items() if key != "world"}
 
     def data_in(self, out: Path) -> Path:
         """Where the data lie, or will lie once the world is made."""
         if self.world is None:
-            return Path(str(self.file.data))
+            return Path(str(self.data))
         return out / f"data-{hashlib.sha256(json.dumps(self.world, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
@@ -163,30 +166,34 @@ def told(metric: str | Sequence[str]) -> str:
     return names[0] if len(names) == 1 else "mean of " + ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def load_study(path: Path, *, seeds: int | None = None) -> Study:
+def load_study(path: Path, *, seeds: int | None = None, data: str = "") -> Study:
     """Read and check a study file.
 
     Args:
         seeds: instead of the file's; of a list the first so many.
+        data: a data set's folder, instead of the file's; empty takes the file's.
 
     Raises:
-        ConfigError: an unknown key (with its line and the nearest known one), an impossible value, an arm or a claim
-            that names nothing, a key that the study sets itself, a configuration that is there twice.
+        ConfigError: an unknown key (with its line and the nearest known one), an impossible value, no data, an arm or a
+            claim that names nothing, a key that the study sets itself, a configuration that is there twice.
     """
     try:
-        return _checked(path, seeds)
+        return _checked(path, seeds, data)
     except ConfigError as error:
         error.file = error.file or str(path)
         raise
 
 
-def _checked(path: Path, seeds: int | None) -> Study:
+def _checked(path: Path, seeds: int | None, data: str) -> Study:
     file = _mapped(path, StudyFile, (), config.read_mapping(path))
+    where = data or file.data
+    if data:
+        file = replace(file, data="")
     for what, name in (("study", file.name), *(("arm", arm) for arm in file.arms)):
         _demand_name(what, name)
     if file.task not in RECIPES:
         raise ConfigError(f"no task '{file.task}'", found=file.task, fix=did_you_mean(file.task, RECIPES))
-    _demand_data(file)
+    _demand_data(where)
     selection = None if file.selection is None else _mapped(path, SelectionOptions, ("selection",), file.selection)
     arms = tuple(_arm(path, file, name, selection) for name in file.arms)
     _demand_unlike(arms)
@@ -206,6 +213,7 @@ def _checked(path: Path, seeds: int | None) -> Study:
     early = tuple(range(selection.seeds)) if selection is not None else ()
     return Study(
         file=file,
+        data=where,
         arms=arms,
         primary=primary,
         descriptive=descriptive,
@@ -232,15 +240,22 @@ def _demand_name(what: str, name: Any) -> None:
         )
 
 
-def _demand_data(file: StudyFile) -> None:
-    if isinstance(file.data, str):
-        return
-    world = file.data.get("world")
+def _demand_data(data: str | Mapping[str, Any]) -> None:
+    if isinstance(data, str):
+        if data:
+            return
+        raise ConfigError(
+            "no data to study",
+            expected="data: in the study file, or a folder on the command line",
+            found="neither",
+            fix="add --data FOLDER",
+        )
+    world = data.get("world")
     if world not in catalog.WORLDS:
         raise ConfigError(
             "no world to make",
             expected="data: PATH, or data: {world: NAME, KEY: VALUE ...}",
-            found=repr(file.data),
+            found=repr(data),
             fix=did_you_mean(str(world), catalog.WORLDS),
         )
 
