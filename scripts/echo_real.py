@@ -343,8 +343,8 @@ def split_table(rows: Sequence[Mapping[str, Any]]) -> str:
     line("runs: verdicts", (verdicts_told(by[split]) for split in SPLITS))
     for name in SCORES:
         entries = {split: [row["metrics"][name] for row in by[split]] for split in SPLITS}
-        means = [mean([one["value"] for one in entries[split]]) for split in SPLITS]
-        gap = "-" if None in means else f"{means[1] - means[0]:+.3f}"
+        honest, leaky = (mean([one["value"] for one in entries[split]]) for split in SPLITS)
+        gap = "-" if honest is None or leaky is None else f"{leaky - honest:+.3f}"
         line(name, (score_told(entries[split]) for split in SPLITS), gap)
     return "\n".join([*lines, "", NOTE])
 

@@ -161,6 +161,22 @@ def test_names_are_cut_out_of_sentences_and_nothing_else_is(text, kept):
     assert echo_real.without(kept, NAMES) == kept
 
 
+def test_all_that_must_not_be_told_is_known_before_anything_trains(runs, small_echo):
+    recipe = echo_real.recipe_of(runs.here / "recipe.yaml", small_echo)
+    frames = echo_real.looked_at(small_echo, recipe, ["given"], runs.here / "runs" / "cache")
+    for key in EchoFormat(small_echo).keys():  # noqa: SIM118 - a method of the data set
+        spoken = {key.id, Path(key.id).name, key.video, key.group}
+        assert spoken | {short_hash(name) for name in spoken} <= frames.names
+    assert str(small_echo.resolve()) in frames.names
+    assert frames.splits == {"given": read(runs.here / "runs" / "given-0" / "data.json")["split_sha256"]}
+
+
+def test_keys_that_say_where_or_which_are_not_kept(tmp_path):
+    where = {"cache": "a/b", "weights": "c/d.pt", "data": "e/f", "seed": 4, "split": "given", "workers": 1}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**SMALL, **where}), encoding="utf-8")
+    assert echo_real.recipe_told(tmp_path / "recipe.yaml") == SMALL
+
+
 @pytest.mark.parametrize("hidden", [{"a": [{"b": "of 0123456789ab"}]}, {"0123456789ab": 1}])
 def test_results_with_a_name_are_not_written(tmp_path, hidden):
     row = {"made_data": False, "metrics": {}}
