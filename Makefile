@@ -68,7 +68,7 @@ pairs: setup ## the study of pairs: hours, goes on where it stopped
 ablations: setup ## positional encodings, alignments, towers, heads: an hour, goes on where it stopped
 	$(BIN)/python scripts/ablations.py
 
-echo: setup ## the joint task on real frames, by patient and leaky: make echo DATA=FOLDER (hours, goes on)
+echo: setup ## the joint task on real frames, by patient and leaky: make echo DATA=FOLDER (an hour, goes on)
 	@[ -n "$(DATA)" ] || { echo "make echo: no frames. do: make echo DATA=FOLDER" >&2; exit 64; }
 	$(BIN)/python scripts/echo_real.py "$(DATA)"
 
