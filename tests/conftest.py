@@ -6,11 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tiny_echo import tiny_echo
 from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.echo import EchoWorld
 from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
+
+# No test by the clock: the first example of a property may be slow on a loaded machine.
+settings.register_profile("veritrain", deadline=None)
+settings.load_profile("veritrain")
 
 SMALL = DrivingOptions(scenarios=12, frames=4, height=64, width=96, seed=3)
 SMALL_ECHO = EchoWorldOptions(patients=9, videos=2, frames=3, height=96, width=128, seed=5, unknown_views=0.05)
