@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
@@ -47,7 +48,14 @@ def start_engine(options: LoopOptions) -> Fabric:
         **_arithmetic(options),
     )
     fabric.launch()
+    # A group that is still open when Python ends leaves gloo's threads running, and now and then the process aborts.
+    atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _arithmetic(options: LoopOptions) -> dict[str, Any]:
