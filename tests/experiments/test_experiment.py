@@ -21,6 +21,7 @@ from veritrain.losses.options import STATIC
 from veritrain.record import Claim, RecordWriter, RunFolder, read_run, sha256_of
 from veritrain.tasks.recipe import Recipe
 from veritrain.training import checkpoint as checkpoints
+from veritrain.training.checkpoint import Checkpoint
 from veritrain.training.evaluate import predict_set
 
 
@@ -144,6 +145,12 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def was_scored(experiment: ToyExperiment, checkpoint: Checkpoint) -> bool:
+    """Whether results were made with these weights."""
+    (weights,) = [one for one in experiment.told if isinstance(one, dict)]
+    return all(torch.equal(value, weights[name]) for name, value in checkpoint.weights().items())
+
+
 def test_a_task_that_writes_what_it_must_makes_a_whole_run(folder):
     experiment, epochs = ToyExperiment(), []
     experiment.run(recipe(), folder, after_epoch=lambda: epochs.append(1))
@@ -164,8 +171,7 @@ def test_what_is_scored_is_the_best_checkpoint(folder):
     experiment = ToyExperiment()
     experiment.run(recipe(), folder)
     best = checkpoints.best(folder)
-    (weights,) = [one for one in experiment.told if isinstance(one, dict)]
-    assert all(torch.equal(value, weights[name]) for name, value in best.weights().items())
+    assert was_scored(experiment, best)
     results = read(folder.results)
     assert results["checkpoint"]["sha256"] == best.weights_sha256
     scored = [row.value for row in read_run(folder.path).rows if (row.name, row.split) == ("accuracy", "test")]
@@ -185,8 +191,10 @@ def test_a_task_may_choose_the_checkpoint_by_a_score_of_its_own(folder, higher, 
             self.told.append("validated")
             return {**task.score(predictions), "validations": float(self.told.count("validated"))}
 
-    Counting().run(recipe(), folder)
+    experiment = Counting()
+    experiment.run(recipe(), folder)
     assert read(folder.results)["checkpoint"]["epoch"] == epoch
+    assert was_scored(experiment, checkpoints.best(folder)), "not the weights of the last step"
     names = {row.name for row in read_run(folder.path).rows if row.split == "val"}
     assert {"accuracy", "validations"} <= names
 
