@@ -27,15 +27,6 @@ def source(small_world):
     return AnoVoxFormat(small_world)
 
 
-@pytest.fixture
-def world(small_world, tmp_path) -> Path:
-    """A world of its own with one static scenario, to be damaged."""
-    scenario = sorted(path.parent for path in small_world.glob("AnoVox_Static*/*/*/sensor_setup.json"))[0]
-    copy = tmp_path / "world" / scenario.relative_to(small_world)
-    shutil.copytree(scenario, copy)
-    return tmp_path / "world"
-
-
 def one(world: Path, pattern: str) -> Path:
     return sorted(world.rglob(pattern))[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from veritrain.data.anovox import AnoVoxFormat
 from veritrain.data.frame_cache import CachedFrames, open_anovox
 from veritrain.data.options import AnoVoxOptions
 from veritrain.errors import BrokenFileError, LayoutError
-
-
-@pytest.fixture
-def world(small_world, tmp_path) -> Path:
-    scenario = sorted(path.parent for path in small_world.glob("AnoVox_Static*/*/*/sensor_setup.json"))[0]
-    copy = tmp_path / "world" / scenario.relative_to(small_world)
-    shutil.copytree(scenario, copy)
-    return tmp_path / "world"
 
 
 def entries(world: Path) -> list[Path]:

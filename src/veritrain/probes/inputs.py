@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veritrain.probes.paired import paired_difference
 from veritrain.probes.probe import FinishedRun
-from veritrain.statistics.intervals import group_bootstrap
-from veritrain.tasks.tables import ScoreTables
 
 
 class InputsExchanged:
@@ -29,19 +24,6 @@ class InputsExchanged:
             other = run.task.tables(run.blank(name), run.groups)
             falls[name] = {}
             for claim in run.task.claims:
-                fall = group_bootstrap(
-                    own.n_groups,
-                    partial(_fall, own, other, claim.metric),
-                    bounds=(-1.0, 1.0),
-                    strata=own.strata(claim.metric),
-                )
-                ones = np.ones((1, own.n_groups))
-                falls[name][claim.metric] = {
-                    "fall": float(_fall(own, other, claim.metric, ones)[0]),
-                    "ci95": [fall.low, fall.high],
-                }
+                fall, interval = paired_difference(own, other, claim.metric)
+                falls[name][claim.metric] = {"fall": fall, "ci95": interval}
         return {"inputs": list(inputs), "falls": falls}
-
-
-def _fall(own: ScoreTables, other: ScoreTables, metric: str, weights: NDArray[Any]) -> NDArray[np.float64]:
-    return own.under(weights, metric) - other.under(weights, metric)

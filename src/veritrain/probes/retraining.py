@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from veritrain.probes.paired import paired_difference
 from veritrain.probes.probe import FinishedRun
 from veritrain.record import Claim
-from veritrain.statistics.intervals import group_bootstrap
-from veritrain.tasks.tables import ScoreTables
+from veritrain.tasks.task import Predictions
 from veritrain.training.evaluate import predict_set
 
 
@@ -47,42 +45,26 @@ class ReinitialisedNetworks:
     count = 5
 
     def values(self, run: FinishedRun) -> Mapping[str, Any]:
-        scores: list[Mapping[str, float | None]] = []
-        rivals: dict[str, tuple[float, int, ScoreTables]] = {}
-        for k in range(self.count):
-            torch.manual_seed(7000 + k)
-            predictions = predict_set(run.task, run.task.model(), run.test)
-            scores.append(run.task.score(predictions))
-            better = [claim.metric for claim in run.task.claims if _is_better(scores[k], rivals, claim)]
-            tables = run.task.tables(predictions, run.groups) if better else None
-            rivals |= {metric: (float(scores[k][metric] or 0.0), k, tables) for metric in better if tables is not None}
+        scores = [run.task.score(self._predictions(run, k)) for k in range(self.count)]
         own = run.task.tables(run.predictions, run.groups)
-        gains = {
-            claim.metric: _gain_over(own, *rivals[claim.metric][1:], claim)
-            for claim in run.task.claims
-            if claim.metric in rivals
-        }
+        gains: dict[str, Any] = {}
+        for claim in run.task.claims:
+            network = _best(scores, claim)
+            if network is not None:
+                other = run.task.tables(self._predictions(run, network), run.groups)
+                ahead, behind = (own, other) if claim.higher_is_better else (other, own)
+                gain, interval = paired_difference(ahead, behind, claim.metric)
+                gains[claim.metric] = {"network": network, "gain": gain, "ci95": interval}
         return {"count": self.count, "scores": scores, "gains": gains}
 
-
-def _is_better(
-    scores: Mapping[str, float | None], rivals: Mapping[str, tuple[float, int, ScoreTables]], claim: Claim
-) -> bool:
-    value = scores.get(claim.metric)
-    if value is None or claim.metric not in rivals:
-        return value is not None
-    best = rivals[claim.metric][0]
-    return value > best if claim.higher_is_better else value < best
+    @staticmethod
+    def _predictions(run: FinishedRun, k: int) -> Predictions:
+        """Of the k-th untrained network. Made again where they are wanted again: those of five are too many to keep."""
+        torch.manual_seed(7000 + k)
+        return predict_set(run.task, run.task.model(), run.test)
 
 
-def _gain_over(own: ScoreTables, network: int, other: ScoreTables, claim: Claim) -> dict[str, Any]:
-    """How far the run is ahead of one untrained network: the gain and its interval over groups."""
-    sign = 1.0 if claim.higher_is_better else -1.0
-
-    def gain(weights: NDArray[Any]) -> NDArray[np.float64]:
-        ahead: NDArray[np.float64] = sign * (own.under(weights, claim.metric) - other.under(weights, claim.metric))
-        return ahead
-
-    found = group_bootstrap(own.n_groups, gain, bounds=(-1.0, 1.0), strata=own.strata(claim.metric))
-    value = float(gain(np.ones((1, own.n_groups)))[0])
-    return {"network": network, "gain": value if np.isfinite(value) else None, "ci95": [found.low, found.high]}
+def _best(scores: Sequence[Mapping[str, float | None]], claim: Claim) -> int | None:
+    """Which network scores best by the claim's metric; the first of equal ones, None where it is defined for none."""
+    known = {k: value for k, one in enumerate(scores) if (value := one.get(claim.metric)) is not None}
+    return (max if claim.higher_is_better else min)(known, key=lambda k: known[k]) if known else None
