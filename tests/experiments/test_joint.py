@@ -296,6 +296,25 @@ def test_weights_of_tasks_go_to_the_balancer_or_into_the_losses(recipe):
     assert rows["view"] == 2 * plain["view"] and rows["box"] == 0.5 * plain["box"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "weight"),
+    [
+        ({}, 0.05),
+        ({"dual": True}, 0.05),
+        ({"view_weight": 1.0}, 1.0),
+        ({"balance": "gradnorm"}, 1.0),
+        ({"balance": "upgrad"}, 1.0),
+        ({"balance": "upgrad", "view_weight": 0.3}, 0.3),
+        ({"tasks": "view"}, 1.0),
+    ],
+)
+def test_the_view_weighs_little_only_beside_a_detection_loss_of_fixed_weight(recipe, changes, weight):
+    """YOLOv5's gains make the detection loss small; balancers find their own weights, a single task has none."""
+    prepared = joint.prepare(replace(recipe, **changes))
+    balance, factor = prepared.recipe.balancing(), prepared.task.term_weights["view"]
+    assert balance.weights.get("view", 1.0) * factor == weight
+
+
 def test_trivial_answers_see_train_alone(reopened):
     prepared, _ = reopened
     data, like = prepared.data, predict_set(prepared.task, reopened[1], prepared.data.sets["test"])

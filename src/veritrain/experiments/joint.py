@@ -59,7 +59,7 @@ class JointExperiment(Experiment[JointRecipe, EchoData, JointTask]):
                 network,
                 recipe.imgsz,
                 detection=1.0 if own else recipe.detection_weight,
-                view=1.0 if own else recipe.view_weight,
+                view=1.0 if own else recipe.weight_of_view,
             ),
             noise=recipe.balance == "report004",
             weights=weights,

@@ -23,6 +23,8 @@ from veritrain.models.options import (
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 from veritrain.tasks.recipe import Recipe
 
+STATIC_VIEW_WEIGHT = 0.05
+"""Of the view's loss beside a detection loss of weight 1, tuned on validation of made data (docs/LOG.md)."""
 JOINED = ("attention", "concat")
 """Fusions in which ``frame_join`` makes one frame logit of two views."""
 
@@ -193,7 +195,8 @@ class JointRecipe(Recipe):
         balance_rate: learning rate of the weights (gradnorm), log variances (uncertainty) or logits (famo).
         detection_weight: of the detection loss: fixed (static), where gradnorm starts, or a factor of the loss that
             another balancer is given.
-        view_weight: of the view's loss, alike.
+        view_weight: of the view's loss, alike; without it 0.05 where static weighs both tasks (YOLOv5's gains make the
+            detection loss small: at 1 the view takes the network for itself), else 1.
         weight_decay: of weights alone, not of biases and normalisation; decoupled for adamw.
         momentum: of sgd (Nesterov's), or beta 1 of adam and adamw.
         flip: share of training images mirrored left to right.
@@ -207,9 +210,10 @@ class JointRecipe(Recipe):
             ``<patient>-<series>.mp4-<frame>``.
     """
 
-    epochs: int = 40
+    epochs: int = 60
     batch_size: int = 16
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
+    validate_every: int = 5
     clip_norm: float = 10.0
     control_steps: int = 300
     split: Literal["given", "published", "val=train"] = "given"
@@ -224,7 +228,7 @@ class JointRecipe(Recipe):
     balance_alpha: float = 1.5
     balance_rate: float = 0.025
     detection_weight: float = 1.0
-    view_weight: float = 1.0
+    view_weight: float | None = None
     flip: float = 0.0
     shift: float = 0.0
     zoom: float = 0.0
@@ -254,7 +258,7 @@ class JointRecipe(Recipe):
             "dual": one and self.dual,
             "balance": (one or self.dual) and self.balance != "static",
             "view_head": self.tasks == "detection" and self.view_head != JointRecipe.view_head,
-            "view_weight": self.tasks == "detection" and self.view_weight != 1.0,
+            "view_weight": self.tasks == "detection" and self.view_weight is not None,
             "detection_weight": self.tasks == "view" and self.detection_weight != 1.0,
             "anchors": self.tasks == "view" and self.anchors != JointRecipe.anchors,
         }
@@ -274,11 +278,18 @@ class JointRecipe(Recipe):
 
     def balancing(self) -> BalanceOptions:
         """How the losses of the tasks become one update; refuses what the chosen balancer does not read."""
-        asked = {"detection": self.detection_weight, "view": self.view_weight}
+        asked = {"detection": self.detection_weight, "view": self.weight_of_view}
         weights = {name: weight for name, weight in asked.items() if self.weighs_tasks and weight != 1.0}
         return BalanceOptions(
             balance=self.balance, alpha=self.balance_alpha, weight_rate=self.balance_rate, weights=weights
         )
+
+    @property
+    def weight_of_view(self) -> float:
+        """Of the view's loss: what was asked for, else what suits the balancer."""
+        if self.view_weight is not None:
+            return self.view_weight
+        return STATIC_VIEW_WEIGHT if self.balance == "static" and self.tasks == "both" else 1.0
 
     @property
     def weighs_tasks(self) -> bool:

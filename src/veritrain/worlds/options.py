@@ -123,9 +123,9 @@ class EchoWorldOptions:
         ConfigError: a value is out of range or unknown.
     """
 
-    patients: int = 36
+    patients: int = 96
     videos: int = 4
-    frames: int = 6
+    frames: int = 3
     height: int = 240
     width: int = 320
     seed: int = 0
