@@ -37,6 +37,7 @@ from veritrain.tasks.options import JointRecipe
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
 
+ROOT = Path(__file__).resolve().parents[2]
 BOX_METRICS = {"map", "map_50", "precision", "recall", "f1"}
 VIEW_METRICS = {"view_accuracy", "view_macro_f1", "view_balanced_accuracy", "view_accuracy_given_valve"}
 
@@ -281,6 +282,16 @@ def test_one_task_alone_makes_its_own_claim(recipe, tasks):
     assert set(scores) == ({"map", "map_50"} if tasks == "detection" else VIEW_METRICS)
 
 
+def test_the_recipe_of_yolov5_reaches_the_loop_whole():
+    path = ROOT / "recipes" / "joint-yolov5.yaml"
+    options = joint.loop_options(config.build(JointRecipe, {**config.read_mapping(path), "data": "somewhere"}))
+    assert (options.optimiser, options.nesterov, options.decayed) == ("sgd", True, "weights")
+    assert (options.schedule, options.final_rate, options.momentum) == ("linear", 0.01, 0.937)
+    assert (options.warmup_steps, options.warmup_epochs) == (100, 3)
+    assert (options.warmup_bias_rate, options.warmup_momentum) == (0.1, 0.8)
+    assert (options.ema_decay, options.ema_ramp) == (0.9999, 2000)
+
+
 def test_two_networks_share_nothing(recipe):
     task = joint.prepare(replace(recipe, dual=True)).task
     model = task.model()
@@ -384,6 +395,7 @@ def test_the_recipe_is_read_back_whole(folder, recipe):
         ({"dual": True, "balance": "gradnorm"}, "balance"),
         ({"balance_alpha": 0.5}, "alpha"),
         ({"imgsz": 100}, "imgsz"),
+        ({"final_rate": 0.1}, "final_rate"),
         ({"flip": 2.0}, "flip"),
     ],
 )

@@ -66,11 +66,15 @@ class JointExperiment(Experiment[JointRecipe, EchoData, JointTask]):
         )
 
     def loop_options(self, recipe: JointRecipe) -> LoopOptions:
-        """The recipe's, with YOLOv5's decay of weights alone and Nesterov's momentum."""
+        """The recipe's, with YOLOv5's decay of weights alone, Nesterov's momentum and, where asked for, its warm-up."""
         return replace(
             super().loop_options(recipe),
             decayed="weights",
             nesterov=recipe.optimiser == "sgd" and recipe.momentum > 0,
+            warmup_epochs=recipe.warmup_epochs,
+            warmup_bias_rate=recipe.warmup_bias_rate,
+            warmup_momentum=recipe.warmup_momentum,
+            final_rate=recipe.final_rate,
             ema_ramp=recipe.ema_ramp,
             # Report 004 compared a last batch of two images with whole ones.
             drop_remainder=recipe.balance != "report004",

@@ -199,6 +199,10 @@ class JointRecipe(Recipe):
             detection loss small: at 1 the view takes the network for itself), else 1.
         weight_decay: of weights alone, not of biases and normalisation; decoupled for adamw.
         momentum: of sgd (Nesterov's), or beta 1 of adam and adamw.
+        warmup_epochs: the warm-up lasts as long as these epochs, and at least warmup_steps steps.
+        warmup_bias_rate: YOLOv5's warm-up: biases begin at this rate and all else at 0; without it all climb alike.
+        warmup_momentum: where the momentum begins the warm-up; without it it is constant.
+        final_rate: where the linear schedule would be after its last epoch, as a share of learning_rate.
         flip: share of training images mirrored left to right.
         shift: largest shift of training images, as a share of the letterbox.
         zoom: largest change of their size: factors from 1 - zoom to 1 + zoom.
@@ -229,6 +233,10 @@ class JointRecipe(Recipe):
     balance_rate: float = 0.025
     detection_weight: float = 1.0
     view_weight: float | None = None
+    warmup_epochs: float = 0.0
+    warmup_bias_rate: float | None = None
+    warmup_momentum: float | None = None
+    final_rate: float = 0.01
     flip: float = 0.0
     shift: float = 0.0
     zoom: float = 0.0
@@ -261,12 +269,14 @@ class JointRecipe(Recipe):
             "view_weight": self.tasks == "detection" and self.view_weight is not None,
             "detection_weight": self.tasks == "view" and self.detection_weight != 1.0,
             "anchors": self.tasks == "view" and self.anchors != JointRecipe.anchors,
+            "final_rate": self.schedule != "linear" and self.final_rate != JointRecipe.final_rate,
         }
         for key, found in idle.items():
             if found:
+                beside = f"schedule {self.schedule}" if key == "final_rate" else f"tasks {self.tasks}"
                 raise ConfigError(
                     f"{key} changes nothing here",
-                    expected=f"{key} = {getattr(JointRecipe, key)} (its default) with tasks {self.tasks}"
+                    expected=f"{key} = {getattr(JointRecipe, key)} (its default) with {beside}"
                     + (", dual true" if self.dual and not one else ""),
                     found=f"{key} = {getattr(self, key)}",
                     fix="leave it out",
