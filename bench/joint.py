@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from clock import device, settled, spread
 
+from veritrain.experiments.joint import MEASURED_EVERY
 from veritrain.models.options import YoloOptions
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.joint import JointTask, term_weights_of
@@ -38,7 +39,7 @@ BOXES = 4
 RATE, MOMENTUM, CLIP = 0.01, 0.937, 10.0
 SGD: dict[str, Any] = {
     "optimiser": "sgd", "learning_rate": RATE, "momentum": MOMENTUM, "nesterov": True, "weight_decay": 0.0,
-    "schedule": "constant", "warmup_steps": 0, "clip_norm": CLIP,
+    "schedule": "constant", "warmup_steps": 0, "clip_norm": CLIP, "grad_every_steps": MEASURED_EVERY,
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {},
@@ -186,7 +187,12 @@ def main() -> None:
     parser.add_argument("--network", choices=("n", "s", "m", "l", "x"), default="s" if on_gpu else "n")
     parser.add_argument("--size", default="640x640" if on_gpu else "128x160", help="HxW, multiples of 32")
     parser.add_argument("--batch", type=int, default=64 if on_gpu else 16)
-    parser.add_argument("--steps", type=int, default=10, help="of each turn")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=10,
+        help="of each turn; a run looks at the tasks' gradients in the first and in every 20th",
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="all of them when none is named")
