@@ -39,7 +39,7 @@ def test_patients_keep_their_heart_machine_and_window():
 
 
 def test_valves_are_as_rare_as_in_the_real_set():
-    shares = table(planned()).sum(axis=1) / 144
+    shares = table(planned()).sum(axis=1) / 384
     np.testing.assert_allclose(shares, [0.322, 0.302, 0.077, 0.299], atol=0.01)
     few = table(planned(patients=4, videos=3)).sum(axis=1)
     assert few.sum() == 12 and few[2] == 3, "each part of a split can have the rarest"
@@ -79,7 +79,7 @@ def test_second_jets_leak_in_the_same_half_of_the_cycle_and_empty_ones_not_at_al
     second = [one for one in recordings if len(one.jets) == 2]
     assert len(second) > 30 and all(one.jets[0].valve == one.valve != one.jets[1].valve for one in second)
     assert all(len({jet.valve in ("AR", "PR") for jet in one.jets}) == 1 for one in second)
-    assert sum(not one.jets for one in planned(empty=0.25)) == 36
+    assert sum(not one.jets for one in planned(empty=0.25)) == 96
 
 
 def test_held_out_hearts_and_machines_are_others():
