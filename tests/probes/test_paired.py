@@ -45,6 +45,13 @@ def test_the_interval_is_that_of_the_difference_and_turns_round_with_it():
     assert back == pytest.approx(-value) and turned[0] < -value < turned[1]
 
 
+def test_a_lower_level_is_narrower():
+    first, second = np.random.default_rng(1).uniform(0, 1, (2, 20))
+    _, wide = paired_difference(Means(first), Means(second), "score")
+    _, narrow = paired_difference(Means(first), Means(second), "score", level=0.9)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
 def test_an_undefined_difference_is_none():
     value, _ = paired_difference(Means([np.nan] * 12), Means([0.5] * 12), "score")
     assert value is None

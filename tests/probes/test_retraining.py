@@ -70,7 +70,7 @@ def test_the_gain_is_over_the_best_untrained_network_and_paired(tmp_path):
         gain = found["gains"][claim.metric]
         assert others[gain["network"]] == max(others)
         assert gain["gain"] == pytest.approx(own[claim.metric] - max(others), abs=2e-3)
-        assert gain["ci95"][0] <= gain["gain"] <= gain["ci95"][1]
+        assert gain["ci90"][0] <= gain["gain"] <= gain["ci90"][1]
 
 
 def test_an_untrained_network_gains_nothing_over_itself(tmp_path):
@@ -79,4 +79,4 @@ def test_an_untrained_network_gains_nothing_over_itself(tmp_path):
     torch.manual_seed(7000 + best)
     same = predict_set(run.task, run.task.model(), run.test)
     gain = ReinitialisedNetworks().values(replace(run, predictions=same))["gains"]["frame_auroc"]
-    assert gain == {"network": best, "gain": 0.0, "ci95": [0.0, 0.0]}
+    assert gain == {"network": best, "gain": 0.0, "ci90": [0.0, 0.0]}
