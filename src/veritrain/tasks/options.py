@@ -309,7 +309,7 @@ class JointRecipe(Recipe):
 
 QUICK: dict[str, dict[str, Any]] = {
     "anomaly": {
-        "epochs": 6,
+        "epochs": 8,
         "batch_size": 4,
         "learning_rate": 4e-3,
         "warmup_steps": 10,
@@ -317,7 +317,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "max_seconds": 41.0,
         "precision": "auto",
         "channels_last": True,
-        "validate_every": 3,
+        "validate_every": 2,
     },
     "joint": {"epochs": 8, "control_steps": 60},
 }
