@@ -36,7 +36,7 @@ SELECTED_BY = "mean_of_claims"
 """The validation score that chooses the checkpoint: the mean of the claims' metrics."""
 
 MEASURED_EVERY = 20
-"""Steps between looks at the tasks' gradients at the shared layer. A look takes a quarter of a step: 1 % of the time."""
+"""Steps between looks at the tasks' gradients at the shared layer, which cost a part of a step each."""
 
 PreparedJoint = Prepared[JointRecipe, EchoData, JointTask]
 

@@ -36,9 +36,9 @@ class ReinitialisedNetworks:
     """Five untrained networks through the same pipeline, and the run's gain over the best of them.
 
     Random features answer to whatever is unusual, so that an untrained network may well score above chance. The gain is
-    therefore paired: whole groups are resampled, and both networks are scored on the same ones. Whether it is above 0 is a
-    question with a direction, and the best of five was chosen for its luck on these very groups: the interval has 90 %, so
-    that its lower end holds with 95 %.
+    therefore paired: whole groups are resampled, and both networks are scored on the same ones. Whether it is above 0
+    is a question with a direction, and the best of five was chosen for its luck on these very groups: the interval has
+    90 %, so that its lower end holds with 95 %.
     """
 
     name = "reinitialised_networks"
