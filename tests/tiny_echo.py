@@ -20,5 +20,6 @@ def tiny_echo(out: Path) -> Path:
 
 def tiny_recipe(data: Path, **changes: Any) -> JointRecipe:
     """One epoch of yolov5n at 64 pixels without controls; its cache lies beside the data."""
-    plain = {"epochs": 1, "controls": "none", "threads": 1, "imgsz": 64, "batch_size": 6, "control_steps": 2}
+    plain = {"epochs": 1, "controls": "none", "threads": 1, "imgsz": 64, "batch_size": 6, "control_steps": 2,
+             "validate_every": 1}  # fmt: skip
     return JointRecipe(data=str(data), **{**plain, **changes})
