@@ -445,3 +445,34 @@ def test_the_basis_of_evidence_is_the_scored_checkpoint_and_the_split():
     record = RunRecord(path=Path("run"), kind="run", results=results, data={"split_sha256": "cd"})
     assert record.basis() == hash_of("ab", "cd")
     assert RunRecord(path=Path("run"), kind="run", results={"metrics": {}}, data={"split_sha256": "cd"}).basis() is None
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ({"value": "0.9"}, "has no number"),
+        ({"value": True}, "has no number"),
+        ({"value": float("nan")}, "has no number"),
+        (0.9, "has no number"),
+        ({"value": 0.9, "ci95": [0.8]}, "has no interval"),
+        ({"value": 0.9, "ci95": "wide"}, "has no interval"),
+        ({"value": 0.9, "gain_ci95": [0.1, "much"]}, "has no interval"),
+    ],
+)
+def test_scores_that_are_no_numbers_are_refused_by_name(tmp_path, score, said):
+    """They would end an audit of several paths in the middle."""
+    folder = RunFolder(tmp_path / "run")
+    with RecordWriter(folder) as writer:
+        writer.event("start", task="anomaly", claims=[])
+    folder.results.write_text(json.dumps({"metrics": {"frame_auroc": score}}), encoding="utf-8")
+    with pytest.raises(RecordError, match=f"'frame_auroc' {said}"):
+        read_run(folder.path)
+
+
+def test_undefined_scores_are_read(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with RecordWriter(folder) as writer:
+        writer.event("start", task="anomaly", claims=[])
+    undefined = {"value": None, "ci95": [None, None], "gain_ci95": None}
+    folder.results.write_text(json.dumps({"metrics": {"frame_auroc": undefined}}), encoding="utf-8")
+    assert read_run(folder.path).results["metrics"]["frame_auroc"] == undefined

@@ -94,7 +94,11 @@ GOOD_EVIDENCE: dict[str, dict[str, Any]] = {
         "inputs": ["image"],
         "falls": {"image": {name: {"fall": 0.2, "ci95": [0.1, 0.3]} for name in ("frame_auroc", "point_ap")}},
     },
-    "reinitialised_networks": {"count": 5, "scores": [{"frame_auroc": 0.5, "point_ap": 0.4}] * 5},
+    "reinitialised_networks": {
+        "count": 5,
+        "scores": [{"frame_auroc": 0.5, "point_ap": 0.4}] * 5,
+        "gains": {name: {"network": 0, "gain": 0.4, "ci90": [0.2, 0.5]} for name in ("frame_auroc", "point_ap")},
+    },
     "permuted_label_retraining": {
         "steps": 120,
         "true": {"frame_auroc": 0.8, "point_ap": 0.8},
@@ -120,7 +124,7 @@ def write_learned_run(folder: RunFolder, *, task: str = "anomaly", **changed: di
         writer.event("look", split="test", purpose="final evaluation")
         writer.event("end", status="done")
     parts = {
-        name: {"groups": [name], "contents": [f"{name} 1", f"{name} 2"], "positives": 20, "negatives": 40}
+        name: {"groups": [f"{name} {group}" for group in range(24)], "contents": [f"{name} 1", f"{name} 2"], "positives": 20, "negatives": 40}
         for name in ("train", "val", "test")
     }
     write_json(folder.data, {"schema": 1, "split_sha256": "split", "splits": parts})

@@ -21,7 +21,8 @@ def retrained(true, *permuted, metric="frame_auroc"):
 
 
 def untrained(*values, metric="frame_auroc"):
-    return {"count": len(values), "scores": [{metric: value} for value in values]}
+    gains = {metric: {"network": 0, "gain": 0.2, "ci90": [0.1, 0.3]}}
+    return {"count": len(values), "scores": [{metric: value} for value in values], "gains": gains}
 
 
 # --- beats_permuted_labels ----------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def test_beats_untrained_fails_when_one_scores_as_well(best):
         ([0.02, 0.4], "pass", "gain +0.020 to +0.400 ({} %, groups)"),
         ([-0.02, 0.4], "fail", "may be none"),
         ([0.0, 0.4], "fail", "may be none"),
-        ([None, None], "pass", "0.600"),
+        ([None, None], "not_run", "no interval of the gain"),
     ],
 )
 def test_beats_untrained_asks_for_a_gain_over_groups_where_the_evidence_has_one(percent, interval, status, said):
@@ -103,7 +104,17 @@ def test_beats_untrained_asks_for_a_gain_over_groups_where_the_evidence_has_one(
         "gains": {"frame_auroc": {"network": 2, "gain": 0.2, f"ci{percent}": interval}}
     }
     found = finding("beats_untrained", planted(evidence(UNTRAINED, values), results=results(value=0.8)))
-    assert (found.status, found.bound) == (status, 0.6) and said.format(percent) in found.sentence
+    assert found.status == status and said.format(percent) in found.sentence
+
+
+def test_beats_untrained_is_not_run_on_evidence_without_intervals_unless_an_untrained_network_does_as_well():
+    """Version 1 of the probe had none: two single numbers decide nothing but that one is no higher."""
+    values = {name: value for name, value in untrained(0.4, 0.5, 0.6, 0.55, 0.45).items() if name != "gains"}
+    judged = [
+        finding("beats_untrained", planted(evidence(UNTRAINED, values), results=results(value=one)))
+        for one in (0.8, 0.6)
+    ]
+    assert [one.status for one in judged] == ["not_run", "fail"]
 
 
 @pytest.mark.parametrize("others", [(), (0.5,) * 4, (0.5, 0.5, 0.5, 0.5, None), (None,) * 5])

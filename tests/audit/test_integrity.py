@@ -73,8 +73,14 @@ def test_numbers_agree_passes_on_coherent_numbers(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"value": 0.99}, {"ci95": [0.95, 1.0]}, {"ci95": [0.1, 0.2]}],
-    ids=["value", "interval above", "interval below"],
+    [
+        {"value": 0.99},
+        {"ci95": [0.95, 1.0]},
+        {"ci95": [0.1, 0.2]},
+        {"gain_ci95": [0.4, 0.2]},
+        {"groups": 500},
+    ],
+    ids=["value", "interval above", "interval below", "turned round", "more groups than there are"],
 )
 def test_numbers_agree_fails_when_they_contradict_each_other(folder, change):
     edited(folder.results, lambda content: content["metrics"]["frame_auroc"].update(change))

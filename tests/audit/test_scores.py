@@ -28,9 +28,9 @@ def log(tmp_path, text):
     return read_artefact(path)
 
 
-def own(low, high, minimal_effect=0.05):
+def own(low, high, minimal_effect=0.05, groups=12):
     claim = Claim(metric="frame_auroc", minimal_effect=minimal_effect)
-    results = {"metrics": {"frame_auroc": {"value": 0.8, "gain_ci95": [low, high], "n": 10, "groups": 5}}}
+    results = {"metrics": {"frame_auroc": {"value": 0.8, "gain_ci95": [low, high], "n": 10, "groups": groups}}}
     return RunRecord(path=Path("run"), kind="run", task="anomaly", claim=claim, claims=(claim,), results=results)
 
 
@@ -59,6 +59,13 @@ def test_few_samples_or_one_class_never_refute(tmp_path, matrix):
     assert finding.status == "fail" and finding.on_fail == "unproves"
 
 
+@pytest.mark.parametrize("matrix", ["[[56864 0]\n [0 98]]", "[[56852 12]\n [20 78]]"])
+def test_a_class_so_rare_that_nobody_could_gain_refutes_nothing(tmp_path, matrix):
+    """Perfect, or good: always naming the other class has 0.998 right as well."""
+    record = log(tmp_path, f"Model evaluation on the test set\nConfusion Matrix:\n{matrix}\n")
+    assert BeatsTrivial().judge(record, {}).on_fail == "unproves"
+
+
 def test_a_good_ranking_outweighs_accuracy_at_majority(tmp_path):
     record = log(tmp_path, "Test AUROC: 0.93\nTest accuracy: 0.897\nConfusion Matrix:\n[[897 0]\n [103 0]]\n")
     assert BeatsTrivial().judge(record, {}).on_fail == "unproves"
@@ -72,6 +79,12 @@ def test_beats_trivial_passes_on_an_own_run_with_a_gain():
 def test_beats_trivial_fails_on_an_own_run_without(low, high, effect):
     finding = BeatsTrivial().judge(own(low, high), {})
     assert finding.status == "fail" and finding.on_fail == effect
+
+
+@pytest.mark.parametrize(("low", "high", "groups"), [(0.0, 0.0, 12), (-0.2, 0.04, 9), (-0.2, 0.04, None)])
+def test_no_width_or_too_few_groups_refute_nothing(low, high, groups):
+    finding = BeatsTrivial().judge(own(low, high, groups=groups), {})
+    assert finding.status == "fail" and finding.on_fail == "unproves"
 
 
 def test_an_own_run_without_the_interval_is_not_run():

@@ -396,6 +396,9 @@ def test_the_recipe_is_read_back_whole(folder, recipe):
         ({"balance_alpha": 0.5}, "alpha"),
         ({"imgsz": 100}, "imgsz"),
         ({"final_rate": 0.1}, "final_rate"),
+        ({"balance": "upgrad", "detection_weight": -1.0}, "detection_weight"),
+        ({"view_weight": 0.0}, "view_weight"),
+        ({"view_weight": float("inf")}, "view_weight"),
         ({"flip": 2.0}, "flip"),
     ],
 )

@@ -89,8 +89,8 @@ class PermutedRetrainingFails:
 class BeatsUntrained:
     """The trained network scores above the best of five re-initialised ones.
 
-    By the lower end of a paired interval over groups, if the evidence has one (of 90 % since version 3 of the probe, of
-    95 % in version 2): a score that is higher on these groups by chance is none.
+    By the lower end of a paired interval over groups (of 90 % since version 3 of the probe, of 95 % in version 2): a
+    score that is higher on these groups by chance is none. Not run where the interval is undefined or not there.
     """
 
     id = "J3"
@@ -119,7 +119,12 @@ class BeatsUntrained:
         interval = [end for end in gain.get(f"ci{percent}", []) if end is not None]
         told += f", gain {interval[0]:+.3f} to {interval[1]:+.3f} ({percent} %, groups)" if len(interval) == 2 else ""
         ahead = _better(value, best, record.claim)
-        if ahead and (len(interval) != 2 or interval[0] > 0):
+        if ahead and len(interval) != 2:
+            return not_run(
+                f"no interval of the gain over an untrained network: {told}",
+                to_settle="veritrain probe RUN reinitialised_networks",
+            )
+        if ahead and interval[0] > 0:
             return passed(
                 f"The trained network scores above the untrained ones: {told}", value=value, bound=best, evidence=cite
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
 from veritrain.record import Evidence, RunRecord
@@ -95,6 +96,8 @@ class NumbersAgree:
         cite = (Citation(file=str(record.path / "results.json")),)
         wrong = []
         wrong += _outside(value, low, high, self.tolerance)
+        wrong += _turned_round(score)
+        wrong += _more_groups_than_there_are(record, score)
         wrong += _permutation_contradicts(record, evidence, value, self.tolerance)
         if wrong:
             return failed(
@@ -105,6 +108,22 @@ class NumbersAgree:
                 to_settle="evaluate the checkpoint again (veritrain evaluate RUN, veritrain probe RUN)",
             )
         return passed("The claim's numbers agree with each other", value=value, bound=[low, high], evidence=cite)
+
+
+def _turned_round(score: Mapping[str, Any]) -> list[str]:
+    """Intervals whose lower end is above their upper end."""
+    known = {name: score[name] for name in ("ci95", "gain_ci95") if score.get(name) and None not in score[name]}
+    return [f"{name} [{low:.4f}, {high:.4f}] is turned round" for name, (low, high) in known.items() if low > high]
+
+
+def _more_groups_than_there_are(record: RunRecord, score: Mapping[str, Any]) -> list[str]:
+    """A score cannot rest on more groups than the split holds."""
+    assert record.claim is not None
+    part = ((record.data or {}).get("splits") or {}).get(record.claim.split) or {}
+    told, there = score.get("groups"), part.get("groups")
+    if not isinstance(told, int) or not isinstance(there, list) or told <= len(there):
+        return []
+    return [f"it says {told} groups, and the {record.claim.split} split has {len(there)}"]
 
 
 def _outside(value: float | None, low: float | None, high: float | None, tolerance: float) -> list[str]:

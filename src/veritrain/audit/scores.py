@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from veritrain.audit.bare_log import (
     FAMILIES,
@@ -21,6 +22,8 @@ from veritrain.record import Evidence, Row, RunRecord
 
 SMALL_EFFECT = 0.02
 """A gain in accuracy that no one would train a network for."""
+LEAST_GROUPS = 10
+"""Below, an interval over groups is marked as unreliable (docs/intervals.md)."""
 FINE = 5e-4
 """Scores printed to three places are not equal by chance in five evaluations."""
 
@@ -60,7 +63,7 @@ def _own_run(record: RunRecord) -> Finding:
     cited = (Citation(file=str(record.path / "results.json")),)
     if low > 0:
         return passed(gain, value=low, bound=0.0, evidence=cited)
-    if high < claim.minimal_effect:
+    if high < claim.minimal_effect and _carries(score, low, high):
         sentence = (
             f"the gain of {claim.metric} on {claim.split} is at most {high:+.3f}, below the least "
             f"that counts ({claim.minimal_effect:g})"
@@ -72,6 +75,11 @@ def _own_run(record: RunRecord) -> Finding:
     return failed(
         sentence, value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle="more groups in the test split"
     )
+
+
+def _carries(score: Mapping[str, Any], low: float, high: float) -> bool:
+    """Whether an interval is evidence of no gain: of enough groups, and not of resamples that are all alike."""
+    return low < high and (score.get("groups") or 0) >= LEAST_GROUPS
 
 
 def ranks_well(record: RunRecord) -> bool:
@@ -86,8 +94,11 @@ _RANKS_ABOVE = {"auroc": 0.6, "mcc": 0.1, "kappa": 0.1}
 
 
 def _at_majority(matrices: Sequence[Confusion]) -> Finding | None:
-    """Refuted by the file's own confusion matrices: enough samples, both classes, none beats one constant answer."""
-    judged = [one for one in matrices if one.largest < one.n and one.n >= MIN_SAMPLES]
+    """Refuted by the file's own confusion matrices: enough samples, both classes, none beats one constant answer.
+
+    Where one class is so rare that even a perfect classifier would gain nothing that counts, accuracy decides nothing.
+    """
+    judged = [one for one in matrices if one.majority <= 1 - SMALL_EFFECT and one.n >= MIN_SAMPLES]
     if not judged or any(_above_majority(one) for one in judged):
         return None
     matrix = judged[-1]

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from veritrain import config
+from veritrain.errors import ConfigError
 from veritrain.experiments.run_folder import (
     EXCUSED,
     FREE_ON_RESUME,
@@ -148,6 +149,8 @@ class Experiment(ABC, Generic[R, D, T]):
 
     def prepare(self, recipe: R) -> Prepared[R, D, T]:
         """Read the data and set the task up."""
+        if recipe.threads < 0:
+            raise ConfigError("threads is a number of CPU threads", expected="0 or more", found=str(recipe.threads))
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         data, task = self.open(recipe)

@@ -140,7 +140,7 @@ _REMARKS = (
             r"\bus(?:e|es|ing) (?:the )?train(?:ing)?(?: set| data| split)? (?:for|as) (?:the )?val|"
             r"\bvalidat\w+ (?:metrics? |scores? )?(?:is |was |are |were )?(?:done |run |computed )?on (?:the )?"
             r"train(?:ing)? (?:set|data|split|images|samples)|"
-            r"^\s*val\s*:\s*\S*\btrain\b\S*\s*$|验证集与训练集相同|驗證集與訓練集相同|"
+            r"^\s*val\s*:\s*\S*\btrain\d*\b\S*\s*$|验证集与训练集相同|驗證集與訓練集相同|"
             r"(?:使用|用)训练集作为验证集|(?:使用|用)訓練集作為驗證集"
         ),
     ),

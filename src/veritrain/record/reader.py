@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,7 @@ def read_run(path: Path | str) -> RunRecord:
     folder = demand_run(path)
     lines, torn = _read_lines(folder.record)
     results = _read_optional(folder.results)
+    _demand_scores(results, folder.results)
     return replace(
         record_of_lines(folder, lines),
         data=_read_optional(folder.data),
@@ -201,6 +203,37 @@ def _rows_of(events: Sequence[Mapping[str, Any]], file: str) -> Iterator[Row]:
             epoch=line["epoch"],
             nonfinite=None if bad is None else str(bad["found"]),
         )
+
+
+PAIRS = ("ci95", "gain_ci95")
+"""Of a score: null, or two numbers (null where an end is undefined)."""
+
+
+def _demand_scores(results: Mapping[str, Any] | None, path: Path) -> None:
+    """The scores of ``results.json`` are numbers or null: nothing else can be judged.
+
+    Raises:
+        RecordError: what stands there instead, by its name.
+    """
+    metrics = (results or {}).get("metrics", {})
+    if not isinstance(metrics, Mapping):
+        raise RecordError("metrics is no object", expected="name to score", found=type(metrics).__name__, file=path)
+    for name, score in metrics.items():
+        if not isinstance(score, Mapping) or not _is_number(score.get("value")):
+            found = repr(score.get("value") if isinstance(score, Mapping) else score)[:80]
+            raise RecordError(f"the score '{name}' has no number", expected="value: a number or null", found=found,
+                              fix="veritrain evaluate RUN writes the file again", file=path)  # fmt: skip
+        for key in PAIRS:
+            ends = score.get(key)
+            if ends is not None and not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
+                raise RecordError(f"the score '{name}' has no interval", expected=f"{key}: two numbers or null",
+                                  found=repr(ends)[:80], fix="veritrain evaluate RUN writes the file again",
+                                  file=path)  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number, or null: what is undefined."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
 
 
 def _read_optional(path: Path) -> dict[str, Any] | None:

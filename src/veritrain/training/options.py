@@ -134,7 +134,7 @@ class LoopOptions:
         for name, least in _AT_LEAST.items():
             _at_least(name, getattr(self, name), least)
         _above_zero("learning_rate", self.learning_rate)
-        for name in ("ema_decay", "warmup_momentum"):
+        for name in ("ema_decay", "momentum", "warmup_momentum"):
             _below_one(name, getattr(self, name))
         _means_something(self)
         for name in ("clip_norm", "max_seconds"):
