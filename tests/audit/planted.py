@@ -124,7 +124,12 @@ def write_learned_run(folder: RunFolder, *, task: str = "anomaly", **changed: di
         writer.event("look", split="test", purpose="final evaluation")
         writer.event("end", status="done")
     parts = {
-        name: {"groups": [f"{name} {group}" for group in range(24)], "contents": [f"{name} 1", f"{name} 2"], "positives": 20, "negatives": 40}
+        name: {
+            "groups": [f"{name} {group}" for group in range(24)],
+            "contents": [f"{name} 1", f"{name} 2"],
+            "positives": 20,
+            "negatives": 40,
+        }
         for name in ("train", "val", "test")
     }
     write_json(folder.data, {"schema": 1, "split_sha256": "split", "splits": parts})
