@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from veritrain.losses.contrast import contrast_terms, equal_rows, matches
+from veritrain.losses.contrast import contrast_terms, equal_rows, guess_terms, matches
 
 
 def rows(seed: int, count: int = 6, dim: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,6 +50,15 @@ def test_guessing_among_n_costs_ln_n_and_a_match_is_no_candidate():
     assert found["text_to_image"].tolist() == pytest.approx([math.log(4)] * 2 + [math.log(5)] * 3, abs=1e-5)
     everything = contrast_terms(same, same, torch.tensor(9.0), torch.ones(5, 5, dtype=torch.bool))
     assert everything["image_to_text"].tolist() == pytest.approx([0.0] * 5, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_guessing_is_what_a_constant_costs(seed):
+    images, captions = torch.randint(0, 4, (2, 7), generator=torch.Generator().manual_seed(seed))
+    match, same = matches(images, captions), F.normalize(torch.ones(7, 3), dim=1)
+    found, guessed = contrast_terms(same, same, torch.tensor(9.0), match), guess_terms(match)
+    assert all(torch.allclose(found[name], guessed[name], atol=1e-5) for name in found)
+    assert guessed["image_to_text"].max() < math.log(7), "this batch has duplicates"
 
 
 def test_a_masked_pair_has_no_gradient_and_others_have():

@@ -158,6 +158,17 @@ def test_the_dense_map_of_a_vit_is_the_value_path_of_its_last_block():
     assert same(found.dense, cells.mT.unflatten(2, (6, 3)))
 
 
+@torch.no_grad()
+def test_half_precision_by_autocast_runs_and_stays_near(rn50):
+    image = torch.rand(1, 3, 64, 96) * 2 - 1
+    for tower in (rn50, narrow_vit()):
+        with torch.autocast("cpu", torch.bfloat16):
+            half = tower(image)
+        full = tower(image)
+        assert F.cosine_similarity(half.embedding.float(), full.embedding).min() > 0.99
+        assert F.cosine_similarity(half.dense.float(), full.dense).min() > 0.98
+
+
 def test_images_are_normalised_by_clips_own_numbers():
     zero = Normalise()(torch.full((1, 3, 1, 1), -1.0)).flatten()
     assert torch.allclose(

@@ -35,6 +35,14 @@ def test_a_text_that_is_too_long_is_refused_with_its_length(text):
 
 
 @torch.no_grad()
+def test_half_precision_by_autocast_runs_and_stays_near(text):
+    tokens = text.tokens(TEXTS)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = text(tokens)
+    assert torch.nn.functional.cosine_similarity(half.float(), text(tokens)).min() > 0.99
+
+
+@torch.no_grad()
 def test_what_follows_the_end_mark_is_unread(text):
     tokens = text.tokens(["a harbor"])
     changed = tokens.clone()

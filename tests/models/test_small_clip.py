@@ -190,6 +190,17 @@ def test_it_learns_to_find_captions_in_seconds():
         assert scores.recall[name] > 0.7 > 0.3 > scores.chance[name]
 
 
+@torch.no_grad()
+def test_half_precision_by_autocast_runs_and_stays_near():
+    net = network().eval()
+    batch = {"image": torch.rand(2, 3, 64, 64) * 2 - 1, "tokens": net.text.tokens(CAPTIONS[:2])}
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net(batch)
+    full = net(batch)
+    assert half["image"].dtype == torch.float32
+    assert all((half[name] * full[name]).sum(1).min() > 0.99 for name in ("image", "text"))
+
+
 def test_the_entry_of_the_catalogue_is_the_default_shape():
     net = small_clip()
     assert net.options == SmallClipOptions() and "satellite" in net.vocabulary.words

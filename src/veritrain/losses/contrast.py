@@ -29,6 +29,20 @@ def contrast_terms(image: Tensor, text: Tensor, scale: Tensor, match: Tensor) ->
     return {"image_to_text": kept.logsumexp(1) - true, "text_to_image": kept.logsumexp(0) - true}
 
 
+def guess_terms(match: Tensor) -> dict[str, Tensor]:
+    """What :func:`contrast_terms` costs a network that says the same of everything: the logarithm of the candidates.
+
+    Args:
+        match: as there.
+
+    Returns:
+        The same terms, each (B,) float32, in nats.
+    """
+    own = torch.eye(len(match), dtype=torch.bool, device=match.device)
+    candidates = (~match | own).float()
+    return {"image_to_text": candidates.sum(1).log(), "text_to_image": candidates.sum(0).log()}
+
+
 def matches(images: Tensor, captions: Tensor) -> Tensor:
     """(B, B) bool: whether the batch itself says that image i has text j.
 

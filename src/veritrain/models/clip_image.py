@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veritrain.errors import DataError
-from veritrain.models.tower import ImageFeatures, ImageTower
+from veritrain.models.tower import ImageFeatures, ImageTower, demand_size
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -185,14 +184,3 @@ def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:
     grid = positions[1:].float().mT.unflatten(1, (side, side))[None]
     resized = F.interpolate(grid, (rows, columns), mode="bicubic", align_corners=False, antialias=True)
     return torch.cat([positions[:1], resized[0].flatten(1).mT.to(positions.dtype)])
-
-
-def demand_size(image: Tensor, least: int) -> None:
-    """Raises DataError for an image that is smaller than one cell of the coarsest map."""
-    if min(image.shape[-2:]) < least:
-        raise DataError(
-            "the image is too small for this tower",
-            expected=f"{least} x {least} pixels or more",
-            found=f"{image.shape[-2]} x {image.shape[-1]}",
-            fix="enlarge the images",
-        )

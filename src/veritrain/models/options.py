@@ -241,11 +241,11 @@ class ClipOptions:
     """A CLIP image tower and its text tower (Radford et al. 2021).
 
     ``activation`` is that of the transformers' hidden layers. A state dict does not tell it, and a wrong one makes no
-    error, only worse answers. ``quick_gelu`` (x sigmoid(1.702 x)) is what OpenAI's weights were trained with. RemoteCLIP
-    was trained on from those, and its authors' own retrieval script builds OpenAI's networks, so it is the default for
-    both. RemoteCLIP's read-me builds plain names, which in open_clip mean ``gelu``. With which of the two RemoteCLIP's
-    published weights answer better has not been tried here, where the weights are not: with the weights at hand compare
-    both on labelled images. In RN50 only the text tower has such layers; its image tower has ReLU.
+    error, only worse answers. ``quick_gelu`` (x sigmoid(1.702 x)) is what OpenAI's weights were trained with.
+    RemoteCLIP was trained on from those, and its authors' own retrieval script builds OpenAI's networks, so it is the
+    default for both. RemoteCLIP's read-me builds plain names, which in open_clip mean ``gelu``. With which of the two
+    RemoteCLIP's published weights answer better has not been tried here, where the weights are not: with the weights at
+    hand compare both on labelled images. In RN50 only the text tower has such layers; its image tower has ReLU.
 
     Attributes:
         name: RN50, ViT-B-32 or ViT-L-14.

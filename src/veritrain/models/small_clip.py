@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from veritrain.data.caption_tokens import END, PAD, CaptionTokens, padded
 from veritrain.errors import CheckpointError, ConfigError
-from veritrain.models.clip_image import demand_size
 from veritrain.models.image import ResidualBlock, block
 from veritrain.models.language import AERIAL_WORDS, TEMPLATES, TextTower, Vocabulary
 from veritrain.models.options import SmallClipOptions
 from veritrain.models.state_match import mismatch, unusable
 from veritrain.models.temperature import Temperature
-from veritrain.models.tower import ImageFeatures, ImageTower
+from veritrain.models.tower import ImageFeatures, ImageTower, demand_size
 from veritrain.models.tower_pair import TowerPair
 from veritrain.models.weight_file import read_tensors
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from veritrain.errors import DataError
 from veritrain.models.options import Tuning
 
 LOW_RATE = 0.1
@@ -95,3 +96,14 @@ def digest_of(tower: Tower) -> str:
         found.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def demand_size(image: Tensor, least: int) -> None:
+    """Raises DataError for an image that is smaller than one cell of the coarsest map."""
+    if min(image.shape[-2:]) < least:
+        raise DataError(
+            "the image is too small for this tower",
+            expected=f"{least} x {least} pixels or more",
+            found=f"{image.shape[-2]} x {image.shape[-1]}",
+            fix="enlarge the images",
+        )
