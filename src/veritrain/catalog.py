@@ -48,6 +48,10 @@ MODELS = {
     "yolov5l-nc4": "veritrain.models.yolo_sizes:yolov5l_nc4",
     "yolov5x-nc4": "veritrain.models.yolo_sizes:yolov5x_nc4",
     "yolov5s-nc4-view": "veritrain.models.yolo_sizes:yolov5s_nc4_view",
+    "clip-rn50": "veritrain.models.clip:clip_rn50",
+    "clip-vit-b-32": "veritrain.models.clip:clip_vit_b_32",
+    "clip-vit-l-14": "veritrain.models.clip:clip_vit_l_14",
+    "small-clip": "veritrain.models.small_clip:small_clip",
 }
 
 BALANCERS: dict[str, str] = {

@@ -323,6 +323,13 @@ def watch(words: list[str]) -> int:
     return commands.watch(words, _parser, _parse)
 
 
+def fetch(words: list[str]) -> int:
+    """fetch NAME: what is known of a published weight file; --download brings it here."""
+    from veritrain.commands import fetch as commands
+
+    return commands.fetch(words, _parser, _parse)
+
+
 def study(words: list[str]) -> int:
     """study FILE: many runs, one question; cells that are finished are not made again."""
     from veritrain.commands import study as commands
@@ -342,5 +349,6 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "study": (study, "make the runs of a study file, and its tables"),
     "report": (report, "write a run's report"),
     "data": (data, "make a data set, check one, take a part of one, or its labels"),
+    "fetch": (fetch, "tell where published weights are; --download brings them here"),
     "list": (list_kind, "list tasks, formats, worlds, models, probes, checks, readers"),
 }

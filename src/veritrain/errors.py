@@ -9,6 +9,7 @@ VeritrainError                 70   internal: our fault
 │   ├── LayoutError            65   folders are missing, mixed or do not match
 │   └── SplitError             65   a split cannot carry the claim (one class, no group)
 ├── MissingExtraError          69   an optional dependency is not installed
+├── UnreachableError           69   a server that was to give a file does not
 ├── ArtefactError               2   a path cannot be read as a training artefact
 ├── RecordError                66   a run folder is missing, torn or of another version
 ├── CheckpointError            66   no checkpoint verifies, or it belongs to another recipe
@@ -98,6 +99,10 @@ class SplitError(DataError):
 
 
 class MissingExtraError(VeritrainError):
+    exit_code = 69
+
+
+class UnreachableError(VeritrainError):
     exit_code = 69
 
 

@@ -76,6 +76,7 @@ def test_judging_and_looking_send_nothing(own_run, small_world, tmp_path):
         ["watch", run, "--once"],
         ["data", "check", str(small_world), "--sample", "2"],
         ["list", "models"],
+        ["fetch", "remoteclip-rn50"],
     ]
     code = f"from veritrain import cli\nfor words in {commands!r}:\n    assert cli.main(words) in (0, 1), words"
     done = python(code, tmp_path / "calls")

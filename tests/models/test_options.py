@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from veritrain.errors import ConfigError
-from veritrain.models.options import FusionOptions, YoloOptions, named_yolo
+from veritrain.models.options import ClipOptions, FusionOptions, YoloOptions, named_clip, named_yolo
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,17 @@ def test_named_yolos():
     named = named_yolo()
     assert len(named) == 11 and named["yolov5x-nc80"] == YoloOptions(size="x", classes=80)
     assert named["yolov5s-nc4-view"] == YoloOptions(size="s", classes=4, views=3, view_head="p3")
+
+
+def test_a_wrong_word_about_a_clip_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'ViT-B-32'"):
+        ClipOptions(name="ViT-B/32")
+    with pytest.raises(ConfigError, match="did you mean 'quick_gelu'"):
+        ClipOptions(activation="quickgelu")
+
+
+def test_the_clips_of_the_catalogue_are_each_network_once_with_openais_activation():
+    assert {name: one.name for name, one in named_clip().items()} == {
+        "clip-rn50": "RN50", "clip-vit-b-32": "ViT-B-32", "clip-vit-l-14": "ViT-L-14",
+    }  # fmt: skip
+    assert {one.activation for one in named_clip().values()} == {"quick_gelu"}

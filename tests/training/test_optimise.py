@@ -105,6 +105,40 @@ def test_three_groups_and_each_parameter_in_one():
     assert len(parameter_groups(nn.Linear(2, 2, bias=False), YOLO)) == 1
 
 
+class Towered(nn.Module):
+    """A tower at a tenth of the rate, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower, self.head = nn.Linear(3, 2), nn.Linear(2, 1)
+
+    def rate_scales(self) -> dict[str, float]:
+        return {"tower.": 0.1}
+
+
+def test_a_low_rate_tower_has_groups_of_its_own():
+    model = Towered()
+    rest, tower = parameter_groups(model, LoopOptions())
+    assert rest == {"params": [model.head.weight, model.head.bias]}
+    assert tower == {"params": [model.tower.weight, model.tower.bias], "rate_scale": 0.1}
+    groups = parameter_groups(model, YOLO)
+    assert [(group.get("rate_scale"), group.get("biases"), len(group["params"])) for group in groups] == [
+        (None, True, 1), (0.1, True, 1), (None, None, 1), (0.1, None, 1),
+    ]  # fmt: skip
+    optimiser = build_optimiser(model, YOLO)
+    set_rates(optimiser, Rates(weights=0.2, biases=0.3, momentum=0.4))
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([0.3, 0.03, 0.2, 0.02])
+    set_rates(optimiser, 0.5)
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([0.5, 0.05, 0.5, 0.05])
+
+
+def test_a_network_whose_towers_all_train_at_the_full_rate_has_the_usual_groups():
+    model = Towered()
+    model.rate_scales = lambda: {"tower.": 1.0}
+    (group,) = parameter_groups(model, LoopOptions())
+    assert list(group) == ["params"] and len(group["params"]) == 4
+
+
 def test_rates_reach_the_groups_that_they_are_for():
     sgd = build_optimiser(ToyNet(), YOLO)
     set_rates(sgd, Rates(weights=0.2, biases=0.3, momentum=0.4))

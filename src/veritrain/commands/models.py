@@ -16,20 +16,21 @@ def model_rows() -> list[dict[str, Any]]:
     """
     import torch
 
-    from veritrain.models.options import FusionOptions, named_yolo
+    from veritrain.models.options import FusionOptions, named_clip, named_yolo
     from veritrain.tasks.anomaly import network_of
 
     shape = FusionOptions(fusion=AnomalyRecipe.fusion, width=AnomalyRecipe.width)
-    joint = named_yolo()
+    task_of = {**dict.fromkeys(named_yolo(), "joint"), **dict.fromkeys(named_clip(), "openvocab")}
+    task_of["small-clip"] = "contrastive"
     rows = []
     for name in catalog.MODELS:
         with torch.device("meta"):
-            network = catalog.resolve("models", name)() if name in joint else network_of(name, shape)
+            network = catalog.resolve("models", name)() if name in task_of else network_of(name, shape)
         parameters = list(network.parameters())
         rows.append(
             {
                 "name": name,
-                "task": "joint" if name in joint else "anomaly",
+                "task": task_of.get(name, "anomaly"),
                 "parameters": sum(p.numel() for p in parameters),
                 "trainable": sum(p.numel() for p in parameters if p.requires_grad),
             }

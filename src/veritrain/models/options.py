@@ -17,6 +17,10 @@ Head = Literal["mlp", "multiscale", "voxel"]
 FrameJoin = Literal["mean", "smooth_max", "noisy_or"]
 YoloSize = Literal["n", "s", "m", "l", "x"]
 ViewHead = Literal["none", "p3", "p5", "pooled"]
+ClipName = Literal["RN50", "ViT-B-32", "ViT-L-14"]
+Activation = Literal["quick_gelu", "gelu"]
+Tuning = Literal["frozen", "low_rate", "trainable"]
+Pooling = Literal["attention", "mean"]
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
 """Width and height in pixels, of each anchor of P3, P4 and P5."""
 
@@ -230,3 +234,81 @@ def named_yolo() -> dict[str, YoloOptions]:
         for size in get_args(YoloSize)
     }
     return {**plain, "yolov5s-nc4-view": YoloOptions(size="s", classes=4, views=3, view_head="p3")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipOptions:
+    """A CLIP image tower and its text tower (Radford et al. 2021).
+
+    ``activation`` is that of the transformers' hidden layers. A state dict does not tell it, and a wrong one makes no
+    error, only worse answers. ``quick_gelu`` (x sigmoid(1.702 x)) is what OpenAI's weights were trained with.
+    RemoteCLIP was trained on from those, and its authors' own retrieval script builds OpenAI's networks, so it is the
+    default for both. RemoteCLIP's read-me builds plain names, which in open_clip mean ``gelu``. With which of the two
+    RemoteCLIP's published weights answer better has not been tried here, where the weights are not: with the weights at
+    hand compare both on labelled images. In RN50 only the text tower has such layers; its image tower has ReLU.
+
+    Attributes:
+        name: RN50, ViT-B-32 or ViT-L-14.
+        activation: quick_gelu, or gelu (weights that open_clip's own project trained under a plain name).
+        weights: a local file: a raw state dict as .pt, or .safetensors; empty is random numbers.
+        strict: every tensor of the network in the file and no other; else what fits is taken, and the rest told.
+
+    Raises:
+        ConfigError: an unknown word.
+    """
+
+    name: ClipName = "RN50"
+    activation: Activation = "quick_gelu"
+    weights: str = ""
+    strict: bool = True
+
+    def __post_init__(self) -> None:
+        for field_name, words in (("name", ClipName), ("activation", Activation)):
+            _known(field_name, getattr(self, field_name), get_args(words))
+
+
+def named_clip() -> dict[str, ClipOptions]:
+    """The CLIP networks of the catalogue, in its order."""
+    return {f"clip-{name.lower()}": ClipOptions(name=name) for name in get_args(ClipName)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallClipOptions:
+    """The shape of a CLIP that trains from scratch in minutes.
+
+    Attributes:
+        width: channels of the image tower at stride 4; twice as many at strides 8, 16 and 32 each.
+        blocks: residual blocks at each of the strides 8, 16 and 32.
+        pooling: attention (CLIP's attention pool, without positions) or mean (of the dense map).
+        embed_dim: numbers of an embedding.
+        text_width: channels of the text tower. text_layers: its blocks.
+        heads: of attention, in both towers; divides 8 times ``width`` and ``text_width``.
+        context_length: tokens of a text, its first and last mark among them.
+
+    Raises:
+        ConfigError: an unknown word, or a number out of its range.
+    """
+
+    width: int = 32
+    blocks: int = 1
+    pooling: Pooling = "attention"
+    embed_dim: int = 128
+    text_width: int = 128
+    text_layers: int = 2
+    heads: int = 4
+    context_length: int = 48
+
+    def __post_init__(self) -> None:
+        _known("pooling", self.pooling, get_args(Pooling))
+        least = {"width": 1, "blocks": 1, "embed_dim": 1, "text_width": 1, "text_layers": 1, "heads": 1}
+        for name, bound in {**least, "context_length": 3}.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name} is too small", expected=f"{bound} or more", found=str(getattr(self, name)))
+        for name, channels in (("width", 8 * self.width), ("text_width", self.text_width)):
+            if channels % self.heads:
+                raise ConfigError(
+                    f"heads {self.heads} does not divide the channels of the attention",
+                    expected=f"a divisor of {channels}",
+                    found=f"{name} {getattr(self, name)}",
+                    fix="change one of the two",
+                )

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError
 from veritrain.models.state_match import listed, mismatch, unusable
+from veritrain.models.weight_file import demand_weight_file
 from veritrain.models.yolo import MULTIPLES, Yolo, level_widths
 from veritrain.models.yolo_view import DualYolo, YoloView
-from veritrain.models.yolo_weights import demand_weight_file, read_weights
+from veritrain.models.yolo_weights import read_weights
 from veritrain.record import sha256_of
 
 NAME = re.compile(r"(.*?)model\.(\d+)\.(.+)")

@@ -54,10 +54,12 @@ def build_optimiser(model: nn.Module, options: LoopOptions) -> torch.optim.Optim
 def parameter_groups(model: nn.Module, options: LoopOptions) -> list[dict[str, Any]]:
     """The optimiser's groups: one, or three where biases have a rate of their own or weights alone decay.
 
-    The three are biases (marked ``biases``), scales of normalisation layers, and weights; empty ones are left out.
+    The three are biases (marked ``biases``), scales of normalisation layers, and weights; empty ones are left out. A
+    network may have ``rate_scales()``, what parameter names begin with to a share of the learning rate (a pretrained
+    tower's): its parameters are then in groups of their own, marked ``rate_scale``.
     """
     if options.decayed == "all" and options.warmup_bias_rate is None:
-        return [{"params": list(model.parameters())}]
+        return _at_their_rates(model, [{"params": list(model.parameters())}])
     scales = {id(module.weight) for module in model.modules() if isinstance(module, NORMS)}
     parts: dict[str, list[nn.Parameter]] = {"biases": [], "scales": [], "weights": []}
     for name, parameter in model.named_parameters():
@@ -69,7 +71,22 @@ def parameter_groups(model: nn.Module, options: LoopOptions) -> list[dict[str, A
         {"params": parts["scales"], **spared},
         {"params": parts["weights"]},
     ]
-    return [group for group in groups if group["params"]]
+    return _at_their_rates(model, [group for group in groups if group["params"]])
+
+
+def _at_their_rates(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The groups, each parted by the shares of the learning rate that the network's parameters train at."""
+    told: dict[str, float] = getattr(model, "rate_scales", dict)()
+    shares = {
+        id(parameter): next((share for prefix, share in told.items() if name.startswith(prefix)), 1.0)
+        for name, parameter in model.named_parameters()
+    }
+    found = []
+    for group in groups:
+        for share in sorted({shares[id(one)] for one in group["params"]}, reverse=True):
+            own = [one for one in group["params"] if shares[id(one)] == share]
+            found.append({**group, "params": own, **({} if share == 1.0 else {"rate_scale": share})})
+    return found
 
 
 def learning_rate_at(step: int, options: LoopOptions, steps_per_epoch: int) -> float:
@@ -127,12 +144,16 @@ def _linear(step: int, options: LoopOptions, steps_per_epoch: int) -> float:
 
 
 def set_rates(optimiser: Any, rates: Rates | float) -> None:
-    """Tell the optimiser its rates; a number is the rate of everything and leaves the momentum alone."""
+    """Tell the optimiser its rates; a number is the rate of everything and leaves the momentum alone.
+
+    Groups that are marked ``rate_scale`` get that share of their rate.
+    """
     for group in optimiser.param_groups:
+        share = group.get("rate_scale", 1.0)
         if not isinstance(rates, Rates):
-            group["lr"] = rates
+            group["lr"] = rates * share
             continue
-        group["lr"] = rates.biases if group.get("biases") else rates.weights
+        group["lr"] = (rates.biases if group.get("biases") else rates.weights) * share
         if "momentum" in group:
             group["momentum"] = rates.momentum
         else:
