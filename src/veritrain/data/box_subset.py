@@ -54,7 +54,8 @@ class BoxSubsetSummary:
     """What was written.
 
     Attributes:
-        path: the new data set. groups, images, objects: how many. by_class: class -> objects. by_split: split -> images.
+        path: the new data set. groups, images, objects: how many.
+        by_class: class -> objects. by_split: split -> images.
         files: annotation files and images, written or linked. missing: images that are not there to be taken.
         left_out: finding -> files or boxes of the whole data set that could not be meant.
     """

@@ -106,7 +106,9 @@ def _boxed_entries(source: BoxedImages) -> list[Entry]:
         annotations = []
         for place, line in enumerate(labels.lines):
             box = _pixels(labels, place, size)
-            corners = [] if labels.corners is None else (labels.corners[place] * np.float32(size)).ravel().tolist()
+            corners = (
+                [] if labels.corners is None else (labels.corners[place] * np.array(size, np.float64)).ravel().tolist()
+            )
             polygon = [round(float(one), PLACES) for one in corners]
             annotations.append(
                 {

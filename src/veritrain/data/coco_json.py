@@ -66,11 +66,10 @@ def holds_boxes(file: Path) -> bool:
 
 
 def part_of(file: Path) -> str:
-    """What a document's name says ("instances_train2017"), or its folder's where it says nothing; "" without."""
-    for text in (file.stem, file.parent.name):
-        for word in re.split(r"[^a-z]+", text.lower()):
-            if word in WORDS_OF_PARTS:
-                return WORDS_OF_PARTS[word]
+    """What a word of a document's name says ("instances_train2017"), else its whole folder's name; "" without."""
+    for word in (*re.split(r"[^a-z]+", file.stem.lower()), file.parent.name.lower().rstrip("0123456789")):
+        if word in WORDS_OF_PARTS:
+            return WORDS_OF_PARTS[word]
     return ""
 
 

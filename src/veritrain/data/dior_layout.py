@@ -150,7 +150,7 @@ def _places(path: Path) -> _Places:
                 found.images.append(child)
             elif name == "splits" or (name == "main" and folder.name.lower() == "imagesets"):
                 found.splits.append(child)
-            elif depth + 1 < DEEPEST and name not in NOT_DATA:
+            elif depth + 1 < DEEPEST:
                 if name == FLAT and not any(child.is_relative_to(one) for one in found.flat):
                     found.flat.append(child)
                 waiting.append((child, depth + 1))
@@ -168,7 +168,11 @@ def _home(path: Path, splits: list[Path]) -> Path:
 
 def _folders_in(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        return sorted(Path(one.path) for one in entries if one.is_dir() and not one.name.startswith("."))
+        return sorted(Path(one.path) for one in entries if one.is_dir() and _is_data(one.name))
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in NOT_DATA
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -182,7 +186,7 @@ def _has_xml(folder: Path) -> bool:
 
 def _below(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = [one for one in folders if one.lower() not in NOT_DATA and not one.startswith(".")]
+        folders[:] = [one for one in folders if _is_data(one)]
         for name in names:
             if f".{name.rpartition('.')[2]}".lower() in endings and not name.startswith("."):
                 yield Path(place, name)

@@ -94,7 +94,7 @@ def read_annotation(path: Path, *, oriented: bool = False) -> Annotation:
             element = f"object {place} ({one.text_of('name')}), {tag}"
             malformed.append(Malformed(place, wrong[0], one.line, element, wrong[1]))
         rows.append([np.nan] * (8 if oriented else 4) if wrong is not None else found)
-    numbers = np.array(rows, np.float64).reshape(-1, 8 if oriented else 4)
+    points = np.array(rows, np.float64).reshape(-1, 4 if oriented else 2, 2)
     limits = np.array([width, height], np.float64)
     return Annotation(
         width=width,
@@ -102,9 +102,9 @@ def read_annotation(path: Path, *, oriented: bool = False) -> Annotation:
         filename=root.text_of("filename"),
         names=tuple(one.text_of("name") for one in objects),
         lines=tuple(one.line for one in objects),
-        edges=_edges(numbers.reshape(len(numbers), -1, 2), limits),
-        corners=numbers.reshape(-1, 4, 2) - 0.5 if oriented else None,
-        overhanging=_overhanging(numbers.reshape(-1, 4, 2), limits) if oriented else 0,
+        edges=_edges(points, limits),
+        corners=points - 0.5 if oriented else None,
+        overhanging=_overhanging(points, limits) if oriented else 0,
         malformed=tuple(malformed),
     )
 

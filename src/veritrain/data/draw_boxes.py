@@ -23,7 +23,7 @@ LEAST_SIDE = 480
 
 
 class Drawable(Protocol):
-    """A format of images with boxes, as :class:`veritrain.data.detection_cache.DetectionFormat` has it, and its files."""
+    """A format of images with boxes: names, labels, images and the files that they lie in."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
