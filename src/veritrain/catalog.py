@@ -19,6 +19,8 @@ TASKS = {
 FORMATS = {
     "anovox": "veritrain.data.anovox:AnoVoxFormat",
     "echo": "veritrain.data.echo:EchoFormat",
+    "dior": "veritrain.data.dior:DiorFormat",
+    "coco": "veritrain.data.coco_boxes:CocoBoxes",
 }
 
 WORLDS = {

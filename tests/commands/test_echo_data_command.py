@@ -44,7 +44,8 @@ def test_check_shows_tables_of_classes_views_parts_and_the_rule(made, command):
 def test_check_for_machines(made, capsys):
     assert cli.main(["data", "check", str(made[1]), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert content["format"] == "echo" and content["objects"]["instances"] == content["objects"]["label_lines"] == 12
+    assert content["format"] == "echo" and content["objects"] == 12
+    assert content["boxes"]["instances"] == content["boxes"]["label_lines"] == 12
     assert all(one["accuracy"] in (1.0, None) for one in content["valve_views"]["rule"].values()), "full confounding"
 
 
@@ -153,7 +154,7 @@ class TestSubsetAndExport:
         assert cli.main(["data", "export", str(part), str(out), "--as", "coco"]) == 0
         told = json.loads(capsys.readouterr().out)
         coco = COCO(told["path"])
-        assert len(coco.imgs) == content["frames"] and len(coco.anns) == content["objects"]["instances"]
+        assert len(coco.imgs) == content["frames"] and len(coco.anns) == content["objects"]
 
     @pytest.mark.parametrize(
         ("words", "told"),

@@ -6,10 +6,14 @@ Source: the COCO data format (cocodataset.org, "Data format"). Tests hold it aga
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from veritrain.data.boxed_images import BoxedImages
 from veritrain.data.coco import image_number
 from veritrain.data.detection_labels import BOX_TOKENS, read_text
 from veritrain.data.detection_sample import DetectionKey, FrameLabels
@@ -21,16 +25,19 @@ from veritrain.errors import BrokenFileError, UsageError
 FORM = "coco"
 PLACES = 3
 """Digits after the point of a pixel."""
+Entry = tuple[dict[str, Any], list[dict[str, Any]]]
+"""An image and its annotations."""
 
 
-def export_boxes(source: EchoFormat, folder: Path, form: str) -> dict[str, Any]:
+def export_boxes(source: EchoFormat | BoxedImages, folder: Path, form: str) -> dict[str, Any]:
     """A data set's boxes as one COCO file; images that do not decode are counted, or an error by its policy.
 
     Categories are numbered from 1 in the order of the class numbers. The ``id`` of an image comes from its path below
     the data set, that of an annotation from path and line: both are the same in every file, whatever else it holds. A
     polygon of the label file is the ``segmentation``; a box has none. Views, which COCO has no place for, stand under
     ``views`` and, by name, in each image's ``view`` (null where the file names none), beside ``patient``, ``video`` and
-    ``part``. An image without any box is among the images.
+    ``part``. An image without any box is among the images. Of DIOR's and COCO's sets the stated sizes are taken and no
+    image is needed; the group is the ``scene``, four corners are a ``segmentation``, crowds stay crowds.
 
     Returns:
         form, path, frames, annotations, broken, left_out (finding -> files that could not be meant).
@@ -42,24 +49,14 @@ def export_boxes(source: EchoFormat, folder: Path, form: str) -> dict[str, Any]:
     if form != FORM:
         raise UsageError(
             f"boxes have no form '{form}'",
-            expected=f"{FORM}: csv and npy hold labels of pixels and returns, which the format echo has none of",
+            expected=f"{FORM}: csv and npy hold labels of pixels and returns, which images with boxes have none of",
             found=form,
             fix=f"--as {FORM}",
         )
     demand_unmixed(folder)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    broken = 0
-    for key in source.keys():  # noqa: SIM118 - a format is no mapping
-        try:
-            sample = source.read(key)
-        except (BrokenFileError, OSError):
-            if source.options.on_broken == "error":
-                raise
-            broken += 1
-            continue
-        images.append(_image(source, key, (sample.width, sample.height)))
-        annotations += _annotations(source, key, (sample.width, sample.height))
+    entries, broken = (_boxed_entries(source), 0) if isinstance(source, BoxedImages) else _echo_entries(source)
+    images = [image for image, _ in entries]
+    annotations = [one for _, those in entries for one in those]
     content = {
         "info": {"description": "labels of a data set, by veritrain"},
         "licenses": [],
@@ -74,6 +71,58 @@ def export_boxes(source: EchoFormat, folder: Path, form: str) -> dict[str, Any]:
     left_out = Counter(problem.name for problem in source.inventory().problems if problem.left_out)
     told: dict[str, Any] = {"form": form, "path": str(path), "frames": len(images), "annotations": len(annotations)}
     return {**told, "broken": broken, "left_out": dict(left_out)}
+
+
+def _echo_entries(source: EchoFormat) -> tuple[list[Entry], int]:
+    """Images that decode with their annotations, and how many do not."""
+    found, broken = [], 0
+    for key in source.keys():  # noqa: SIM118 - a format is no mapping
+        try:
+            sample = source.read(key)
+        except (BrokenFileError, OSError):
+            if source.options.on_broken == "error":
+                raise
+            broken += 1
+            continue
+        size = (sample.width, sample.height)
+        found.append((_image(source, key, size), _annotations(source, key, size)))
+    return found, broken
+
+
+def _boxed_entries(source: BoxedImages) -> list[Entry]:
+    """Images as their annotations state them; no image is read."""
+    found = []
+    for key in source.keys():  # noqa: SIM118
+        about = source.about(key)
+        labels, size = about.labels, (about.width, about.height)
+        image = {
+            "id": image_number(key.id),
+            "file_name": os.path.relpath(about.image, source.root).replace(os.sep, "/"),
+            "width": about.width,
+            "height": about.height,
+            "scene": key.group,
+            "part": key.published or None,
+        }
+        annotations = []
+        for place, line in enumerate(labels.lines):
+            box = _pixels(labels, place, size)
+            corners = (
+                [] if labels.corners is None else (labels.corners[place] * np.array(size, np.float64)).ravel().tolist()
+            )
+            polygon = [round(float(one), PLACES) for one in corners]
+            annotations.append(
+                {
+                    "id": image_number(f"{key.id}:{line}"),
+                    "image_id": image["id"],
+                    "category_id": int(labels.classes[place]) + 1,
+                    "bbox": box,
+                    "area": round(box[2] * box[3], PLACES),
+                    "segmentation": [polygon] if polygon else [],
+                    "iscrowd": int(labels.crowd is not None and labels.crowd[place]),
+                }
+            )
+        found.append((image, annotations))
+    return found
 
 
 def _image(source: EchoFormat, key: DetectionKey, size: tuple[int, int]) -> dict[str, Any]:

@@ -6,14 +6,16 @@ files each time. Cache files of other programs are never read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
-from veritrain.data.cache import Broken, Packed, SampleCache
+from veritrain.data.boxed_images import BoxedImages
+from veritrain.data.cache import Broken, OnBroken, Packed, SampleCache
+from veritrain.data.detection_inventory import DetectionInventory, FileProblem
 from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
-from veritrain.data.echo import DetectionInventory, EchoFormat, FileProblem
+from veritrain.data.echo import EchoFormat
 from veritrain.data.image_file import image_hash
 from veritrain.data.options import EchoOptions
 
@@ -21,7 +23,38 @@ CHUNK = 64
 """Images that a worker process decodes at a time."""
 
 
-class CachedDetections(SampleCache[EchoFormat, DetectionKey, DetectionSample]):
+class DetectionFormat(Protocol):
+    """A format of images with boxes: :class:`EchoFormat`, and :class:`BoxedImages` with the formats that are such."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def options(self) -> OnBroken: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def views(self) -> tuple[str, ...]: ...
+
+    def keys(self) -> list[DetectionKey]: ...
+
+    def labels(self, key: DetectionKey) -> FrameLabels: ...
+
+    def read(self, key: DetectionKey) -> DetectionSample: ...
+
+    def file_hash(self, key: DetectionKey) -> str: ...
+
+    def only(self, keys: Iterable[DetectionKey]) -> Self: ...
+
+    def inventory(self) -> DetectionInventory: ...
+
+
+class CachedDetections(SampleCache[DetectionFormat, DetectionKey, DetectionSample]):
     """The images of a detection set that decode, decoded at most once; arguments: :class:`SampleCache`.
 
     Raises:
@@ -57,9 +90,9 @@ class CachedDetections(SampleCache[EchoFormat, DetectionKey, DetectionSample]):
         return replace(whole, problems=whole.problems + [_problem(one) for one in self.broken])
 
     def _root(self) -> Path:
-        return self.source.set.root
+        return self.source.root
 
-    def _parts(self) -> list[tuple[EchoFormat, list[DetectionKey]]]:
+    def _parts(self) -> list[tuple[DetectionFormat, list[DetectionKey]]]:
         keys = self.source.keys()
         chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
         return [(self.source.only(chunk), chunk) for chunk in chunks]
@@ -94,6 +127,23 @@ def open_echo(
 ) -> CachedDetections:
     """The detection set at ``path``, decoded once and cached."""
     return CachedDetections(EchoFormat(path, options), folder=cache, workers=workers, progress=progress)
+
+
+def open_boxed(
+    source: BoxedImages,
+    *,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CachedDetections:
+    """The images of a DIOR or COCO set, decoded once and cached: what training reads.
+
+    Raises:
+        LayoutError: images are missing (:meth:`BoxedImages.demand_images`).
+        BrokenFileError: an image does not decode or is of another size than stated, and the policy is "error".
+    """
+    source.demand_images()
+    return CachedDetections(source, folder=cache, workers=workers, progress=progress)
 
 
 def _problem(broken: Broken) -> FileProblem:

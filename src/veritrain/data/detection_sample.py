@@ -16,10 +16,10 @@ class DetectionKey(FrameKey):
 
     Attributes:
         id: path of the image below the data set, with "/" and without its ending; unique in the data set.
-        group: the patient; where nobody says who the patient is, the video or the image itself.
+        group: the patient or the scene; where nobody says it, the video, a block of ids or the image itself.
         kind: most frequent class name of the group ("none" without any); never an input of a model.
         index: 0-based position of the image inside its group (sorted by id).
-        video: the recording; unique in the data set. The image itself where no name says so.
+        video: the recording; unique in the data set. The group where no name says so.
         frame: number of the frame inside its video; -1 where no name says so.
         published: the data set's own part that holds it, "train", "val" or "test" (the first that does); "" without.
     """
@@ -31,16 +31,20 @@ class DetectionKey(FrameKey):
 
 @dataclass(frozen=True, kw_only=True)
 class FrameLabels:
-    """The content of one label file, checked.
+    """The labels of one image, checked.
 
     Attributes:
         boxes: (n, 4) float32 centre x, centre y, width, height in shares of the image's width and height; n may be 0.
         classes: (n,) int64 from 0.
         view: number of the view from 0; UNKNOWN (-1) where the file names none.
-        lines: 1-based line of each box in its file.
+        lines: 1-based line of each box in its file; its place in the list where a file has no lines (COCO's JSON).
         polygons: how many of the boxes are the extent of a polygon.
         repeated: 1-based lines that repeat an earlier line's class and box and are no box of their own.
-        objects: lines of the file that stand for an object, those repeated among them.
+        objects: objects of the file, those repeated among them and those left out by themselves.
+        crowd: (n,) bool, boxes that stand for many objects and are matched without being demanded; None where no
+            format says such a thing.
+        corners: (n, 4, 2) float32 x, y in shares of the image, clockwise from the left top, of oriented boxes, whose
+            ``boxes`` are the extent inside the image; None of horizontal ones.
     """
 
     boxes: NDArray[np.float32]
@@ -50,6 +54,8 @@ class FrameLabels:
     polygons: int
     repeated: tuple[int, ...]
     objects: int
+    crowd: NDArray[np.bool_] | None = None
+    corners: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +64,7 @@ class DetectionSample:
 
     Attributes:
         id: as :class:`DetectionKey`.
-        group: the patient, what must not be split.
+        group: the patient or the scene, what must not be split.
         video: the recording.
         image: (H, W, 3) uint8 RGB, at its stored size unless the options asked for a smaller one.
         boxes: (n, 4) float32 centre x, centre y, width, height in shares of the image's width and height.

@@ -6,13 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from veritrain.data.detection_sample import DetectionKey
-from veritrain.data.echo import EchoFormat
+from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import UsageError
 
@@ -20,6 +20,24 @@ COLOURS = ((255, 220, 0), (0, 255, 130), (255, 90, 255), (0, 220, 255), (255, 14
 """Of classes by their number, in turn."""
 LEAST_SIDE = 480
 """Smaller images are enlarged by a whole factor, so that the lines do not hide them."""
+
+
+class Drawable(Protocol):
+    """A format of images with boxes: names, labels, images and the files that they lie in."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def views(self) -> tuple[str, ...]: ...
+
+    def keys(self) -> list[DetectionKey]: ...
+
+    def labels(self, key: DetectionKey) -> FrameLabels: ...
+
+    def read(self, key: DetectionKey) -> DetectionSample: ...
+
+    def files(self, key: DetectionKey) -> tuple[Path, Path]: ...
 
 
 def draw_labels(
@@ -53,13 +71,13 @@ def draw_labels(
     return picture
 
 
-def write_drawn(source: EchoFormat, out: Path, count: int) -> int:
+def write_drawn(source: Drawable, out: Path, count: int) -> int:
     """Draws ``count`` images into ``out``, every combination of class and view in turn; returns how many were drawn.
 
     ``drawn.json`` beside them says which label file each picture is of.
 
     Raises:
-        UsageError: ``count`` is below 1, or ``out`` holds something.
+        UsageError: ``count`` is below 1, ``out`` holds something, or there is no image.
         BrokenFileError: an image does not decode.
     """
     if count < 1 or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
@@ -70,9 +88,12 @@ def write_drawn(source: EchoFormat, out: Path, count: int) -> int:
             found=f"{count} pictures" if count < 1 else "it holds something already",
             fix="--draw OUT 24, with a folder of its own",
         )
+    keys = _in_turn(source)
+    if not keys:
+        raise UsageError("there is no image to draw on", found="annotations alone", fix="leave --draw out")
     out.mkdir(parents=True, exist_ok=True)
     index = {}
-    for number, key in enumerate(_in_turn(source)[:count], start=1):
+    for number, key in enumerate(keys[:count], start=1):
         sample = source.read(key)
         picture = draw_labels(
             sample.image,
@@ -89,11 +110,11 @@ def write_drawn(source: EchoFormat, out: Path, count: int) -> int:
     return len(index)
 
 
-def _in_turn(source: EchoFormat) -> list[DetectionKey]:
+def _in_turn(source: Drawable) -> list[DetectionKey]:
     """All keys, one of each (first class, view) in turn, those of one kind from different groups first."""
     kinds: dict[tuple[int, int], list[DetectionKey]] = defaultdict(list)
     for key in sorted(source.keys(), key=lambda one: (one.index, one.group)):
         labels = source.labels(key)
         kinds[int(labels.classes[0]) if len(labels.classes) else -1, labels.view].append(key)
-    longest = max(map(len, kinds.values()))
+    longest = max(map(len, kinds.values()), default=0)
     return [those[turn] for turn in range(longest) for _, those in sorted(kinds.items()) if turn < len(those)]

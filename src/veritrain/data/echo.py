@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from veritrain.data.detection_inventory import DetectionInventory, FileProblem
 from veritrain.data.detection_labels import LabelError, LabelSchema, Survey, parse_labels, read_text, survey
 from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
 from veritrain.data.detection_set import find_description, image_folders, read_set
@@ -29,44 +30,6 @@ DECODER_VERSION = 1
 
 VIEWS = ("PSAX", "PLAX", "A4C")
 """Parasternal short and long axis, apical four chambers: assumed where three ones and zeros have no names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileProblem:
-    """Something that cannot be meant: what (a word for machines), where, why, and whether its image is left out."""
-
-    name: str
-    file: str
-    line: int | None
-    reason: str
-    left_out: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectionInventory:
-    """What a data set holds and what was left out.
-
-    Attributes:
-        frames: images with readable labels, those without any object among them.
-        objects: their boxes.
-        groups: patients, or what stands for them.
-        videos: recordings, or what stands for them.
-        classes: class names.
-        views: view names; empty where no image has a view.
-        polygons: boxes that are the extent of a polygon.
-        assumed: what the files do not say and the reader takes for granted, in sentences.
-        problems: what was left out or repeated, with file, line and reason.
-    """
-
-    frames: int
-    objects: int
-    groups: int
-    videos: int
-    classes: tuple[str, ...]
-    views: tuple[str, ...]
-    polygons: int
-    assumed: list[str]
-    problems: list[FileProblem]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +92,11 @@ class EchoFormat:
             return find_description(place) is not None or (place.is_dir() and bool(image_folders(place)))
         except LayoutError:
             return True  # several descriptions: it is this format, and opening it says which files are meant
+
+    @property
+    def root(self) -> Path:
+        """The folder that ids are relative to."""
+        return self.set.root
 
     def keys(self) -> list[DetectionKey]:
         """All images with readable labels, sorted by group and id."""

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veritrain.data.check_form import check_form, shared_between
+from veritrain.data.detection_inventory import DetectionInventory
 from veritrain.data.detection_labels import read_text
 from veritrain.data.detection_sample import DetectionKey, FrameLabels
 from veritrain.data.detection_splits import leak_between
-from veritrain.data.echo import DetectionInventory, EchoFormat
+from veritrain.data.echo import EchoFormat
 from veritrain.data.echo_remarks import remarks_of
 from veritrain.data.image_file import read_image
 from veritrain.data.inspection import Remark
@@ -44,7 +46,7 @@ class EchoInspection:
         classes: class -> objects, frames, groups, videos.
         views: view ("unknown" among them) -> frames, groups, videos.
         parts: published part -> frames, objects, groups, videos, classes, views.
-        leaks: "train/val", ... -> what the published parts share.
+        leaks: "train/val", ... -> what the published parts share. shared_groups: patients in several published parts.
         objects: "instances" the reader gives, "label_lines" counted apart from it, "repeated", "polygons",
             "empty_frames", "thin" (a side below 2 pixels), QUANTILES of "width" and "height".
         valve_views: "table" class -> view -> frames, "rule" class -> view and accuracy (fitted and scored on all
@@ -63,6 +65,7 @@ class EchoInspection:
     views: dict[str, dict[str, int]]
     parts: dict[str, dict[str, Any]]
     leaks: dict[str, dict[str, int]]
+    shared_groups: int
     objects: dict[str, Any]
     valve_views: dict[str, Any] | None
     concentration: dict[str, Any]
@@ -78,13 +81,25 @@ class EchoInspection:
         return all(remark.level != "error" for remark in self.remarks)
 
     def as_json(self) -> dict[str, Any]:
-        """The inventory's fields, and beside them what was found."""
+        """The keys that every format with boxes has, the inventory's fields, and beside them what was found."""
         found = {name: value for name, value in vars(self).items() if name not in ("inventory", "remarks")}
         named = {"classes", "views"}  # the inventory has the names alone; the counts have them as keys
         listed = {name: value for name, value in asdict(self.inventory).items() if name not in {*named, "objects"}}
+        form = check_form(
+            name="echo",
+            annotation="horizontal",
+            objects=self.inventory.objects,
+            classes={name: (one["objects"], one["frames"]) for name, one in self.classes.items()},
+            splits={part: (one["frames"], one["objects"], one["groups"]) for part, one in self.parts.items()},
+            shared_groups=found.pop("shared_groups"),
+            malformed=sum(problem.line is not None and problem.left_out for problem in self.inventory.problems),
+        )
+        counts = {name: {**form["classes"][name], **one} for name, one in found.pop("classes").items()}
         return {
-            "format": "echo",
+            **form,
             **listed,
+            "classes": counts,
+            "boxes": found.pop("objects"),
             **found,
             "findings": [asdict(remark) for remark in self.remarks],
             "usable": self.usable,
@@ -120,6 +135,7 @@ def inspect_echo(source: EchoFormat, *, sample: int | None = None, strict: bool 
             for one, two in combinations(PARTS, 2)
             if parts[one] and parts[two]
         },
+        "shared_groups": shared_between({part: [key.group for key, _ in those] for part, those in parts.items()}),
         "objects": _objects(source, frames, sizes),
         "valve_views": _valve_views(frames, source.classes, source.views),
         "concentration": _concentration(keys),

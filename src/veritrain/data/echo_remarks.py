@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from veritrain.data.echo import DetectionInventory
+from veritrain.data.detection_inventory import DetectionInventory
 from veritrain.data.inspection import LEVEL_ORDER, Remark
 from veritrain.errors import BrokenFileError
 

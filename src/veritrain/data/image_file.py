@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from veritrain.data.sensors import MAX_PIXELS
 from veritrain.errors import BrokenFileError
 
 FORMATS = ("JPEG", "PNG")
+ORIENTATION = 0x0112
+TURNED = frozenset({5, 6, 7, 8})
+"""Orientations of EXIF that exchange width and height."""
 MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
 """Pillow's modes with 8 bits a channel or less: 16 bits would be cut off without a word."""
 
@@ -25,6 +30,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         BrokenFileError: neither of both, truncated, of more than 8 bits, or above MAX_PIXELS.
         OSError: it cannot be read.
     """
+    with _opened(path) as image:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels as :func:`read_image` would give it, from the file's header alone.
+
+    Raises:
+        BrokenFileError, OSError: as :func:`read_image`; a truncated image still has a header.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(ORIENTATION, 1) in TURNED else (width, height)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image that may be decoded; what goes wrong with it inside, too, is a BrokenFileError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -32,7 +55,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
                 width, height = image.size
                 if width * height > MAX_PIXELS or image.mode not in MODES:
                     raise _broken(path, f"{width} x {height} pixels of mode {image.mode}")
-                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+                yield image
     except FileNotFoundError:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

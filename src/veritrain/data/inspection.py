@@ -89,6 +89,7 @@ class Inspection:
     def as_json(self) -> dict[str, Any]:
         """The inventory's fields, and beside them what was found; shares are of their level, None of nothing."""
         return {
+            "format": "anovox",
             **asdict(self.inventory),
             "pairing": self.pairing,
             "sampled": self.sampled,

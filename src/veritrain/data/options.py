@@ -43,15 +43,7 @@ class AnoVoxOptions:
     image_width: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("on_broken", POLICIES), ("layout", LAYOUTS)):
-            value = getattr(self, name)
-            if value not in known:
-                raise ConfigError(
-                    f"unknown {name} '{value}'",
-                    expected=" or ".join(known),
-                    found=str(value),
-                    fix=did_you_mean(str(value), known),
-                )
+        _demand_known(self, on_broken=POLICIES, layout=LAYOUTS)
         if self.minimum_visible < 1 or not 0 < self.point_radius < 10:
             raise ConfigError(
                 "labels cannot be made with these limits",
@@ -101,22 +93,8 @@ class EchoOptions:
     longest_side: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("on_broken", POLICIES), ("geometry", get_args(Geometry))):
-            value = getattr(self, name)
-            if value not in known:
-                raise ConfigError(
-                    f"unknown {name} '{value}'",
-                    expected=" or ".join(known),
-                    found=str(value),
-                    fix=did_you_mean(str(value), known),
-                )
-        if self.longest_side and not 16 <= self.longest_side <= 16384:
-            raise ConfigError(
-                "images of that size cannot be made",
-                expected="longest_side from 16 to 16384 pixels, or 0 to keep the stored size",
-                found=str(self.longest_side),
-                fix="for example 320",
-            )
+        _demand_known(self, on_broken=POLICIES, geometry=get_args(Geometry))
+        _demand_longest_side(self.longest_side)
         self._demand_pattern()
 
     def _demand_pattern(self) -> None:
@@ -136,6 +114,78 @@ class EchoOptions:
                 found=", ".join(sorted(found)) or "no named group",
                 fix="name the part of the file name that is the patient",
             )
+
+
+BoxKind = Literal["auto", "horizontal", "oriented"]
+"""auto: horizontal where the data set has any, else oriented."""
+Malformed = Literal["drop", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxOptions:
+    """How images with boxes in pixels (DIOR's XML, COCO's JSON) become samples.
+
+    Attributes:
+        on_broken: "error" stops at what cannot be meant of a file or an image (cut off, an unknown class, another size
+            than stated, a split line or an image without its counterpart, an image that is missing or does not decode);
+            "skip" leaves the image out, lists and counts.
+        on_malformed: of single boxes (without area, outside of the image, not numbers): "drop" leaves the box out,
+            lists and counts, its image stays; "error" stops at the first.
+        longest_side: images are made smaller by area means until their longer side has this many pixels; 0 keeps them.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    on_broken: str = "error"
+    on_malformed: str = "drop"
+    longest_side: int = 0
+
+    def __post_init__(self) -> None:
+        _demand_known(self, on_broken=POLICIES, on_malformed=get_args(Malformed))
+        _demand_longest_side(self.longest_side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiorOptions(BoxOptions):
+    """How a folder in DIOR's layout becomes samples.
+
+    Attributes:
+        boxes: which annotations are read: "auto", "horizontal" or "oriented" (the box around their four corners).
+        block: neighbouring image ids that make one group where no scenes.json says which images show the same ground.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    boxes: str = "auto"
+    block: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _demand_known(self, boxes=get_args(BoxKind))
+        if self.block < 1:
+            raise ConfigError(
+                "no block of image ids", expected="block of at least 1", found=str(self.block), fix="for example 10"
+            )
+
+
+def _demand_known(options: object, **known: tuple[str, ...]) -> None:
+    for name, words in known.items():
+        value = str(getattr(options, name))
+        if value not in words:
+            expected, fix = " or ".join(words), did_you_mean(value, words)
+            raise ConfigError(f"unknown {name} '{value}'", expected=expected, found=value, fix=fix)
+
+
+def _demand_longest_side(longest_side: int) -> None:
+    if longest_side and not 16 <= longest_side <= 16384:
+        raise ConfigError(
+            "images of that size cannot be made",
+            expected="longest_side from 16 to 16384 pixels, or 0 to keep the stored size",
+            found=str(longest_side),
+            fix="for example 320",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

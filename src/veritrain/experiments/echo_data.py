@@ -157,7 +157,7 @@ def _card(
     recipe: JointRecipe,
 ) -> dict[str, Any]:
     """What lies where; names of patients and files as hashes."""
-    root = Path(source.source.set.root)
+    root = source.source.root
     made = any((folder / MADE_DATA_FILE).is_file() for folder in (root, Path(recipe.data), *root.parents[:2]))
     licence, commercial = LICENCES[made]
     inventory = source.inventory()
