@@ -24,6 +24,7 @@ FORMATS = {
 WORLDS = {
     "driving": "veritrain.worlds.driving:DrivingWorld",
     "echo": "veritrain.worlds.echo:EchoWorld",
+    "aerial": "veritrain.worlds.aerial:AerialWorld",
 }
 
 MODELS = {
