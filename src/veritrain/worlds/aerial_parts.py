@@ -13,6 +13,8 @@ from veritrain.worlds.options import AerialOptions
 from veritrain.worlds.whole_numbers import whole_numbers
 
 PARTS = ("train", "val", "test")
+SERVED = ("train", "test", "val")
+"""Who gets a class first that is too rare for all."""
 FEWEST_SCENES = 3
 """Of each site, in a world with room for them: each part can have one."""
 
@@ -53,10 +55,11 @@ def deal(
         rng: of the order.
     """
     order = [int(place) for place in rng.permutation(len(kinds))]
-    parts = [(part, share) for part, share in zip(PARTS, shares, strict=True) if share > 0]
+    share_of = dict(zip(PARTS, shares, strict=True))
+    parts = [part for part in PARTS if share_of[part] > 0]
     dealt: dict[int, str] = {}
-    has: dict[str, Counter[str]] = {part: Counter() for part, _ in parts}
-    held = Counter({part: 0 for part, _ in parts})
+    has: dict[str, Counter[str]] = {part: Counter() for part in parts}
+    held = Counter(dict.fromkeys(parts, 0))
 
     def give(unit: int, part: str) -> None:
         dealt[unit] = part
@@ -65,12 +68,12 @@ def deal(
 
     counted = Counter(kind for unit in kinds for kind in unit)
     for kind in sorted(counted, key=lambda name: (counted[name], name)):
-        for part, _ in sorted(parts, key=lambda one: (one[0] == "val", one[0])):
+        for part in [part for part in SERVED if share_of[part] > 0]:
             free = next((unit for unit in order if unit not in dealt and kind in kinds[unit]), None)
             if not has[part][kind] and free is not None:
                 give(free, part)
     total = sum(sizes)
     for unit in order:
         if unit not in dealt:
-            give(unit, max(parts, key=lambda one: one[1] * total - held[one[0]])[0])
+            give(unit, max(parts, key=lambda part: share_of[part] * total - held[part]))
     return [dealt[unit] for unit in range(len(kinds))]

@@ -195,6 +195,13 @@ class AerialOptions:
         _demand_choice("balance", self.balance, BALANCES)
         _demand_choice("folder_names", self.folder_names, FOLDER_NAMES)
         _demand_choice("variant", self.variant, VARIANTS)
+        if max(self.height, self.width) > 2 * min(self.height, self.width):
+            raise ConfigError(
+                "the images of the aerial world are too narrow",
+                expected="a side at most twice as long as the other",
+                found=f"{self.height} x {self.width}",
+                fix="give --size 256 or another size nearer to a square",
+            )
         if self.train_share + self.val_share > 1:
             raise ConfigError(
                 "the parts of the aerial world are larger than the whole",
