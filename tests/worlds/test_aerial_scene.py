@@ -22,7 +22,7 @@ from veritrain.worlds.aerial_sites import SITES
 from veritrain.worlds.options import AerialOptions
 
 OPTIONS = AerialOptions(height=128, width=160, seed=6)
-SEEN = 0.6
+SEEN = 0.85
 """Of what a thing would show if it stood alone, at least that is seen; docs/aerial_world.md states it."""
 
 

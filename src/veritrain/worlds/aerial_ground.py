@@ -23,6 +23,7 @@ SPREADS = {
 """Material -> share of its light by which it varies from pixel to pixel, over 3, 12 and 70 units, and by relief."""
 CELLS = (3.0, 12.0, 70.0)
 RELIEF_CELL = 4.2
+MOST_CHANGE = 0.6
 
 
 def draw_ground(
@@ -67,7 +68,7 @@ def _textured(
     crowns = clouds(size, RELIEF_CELL * unit, rng) + 0.8 * clouds(size, 0.62 * RELIEF_CELL * unit, rng)
     towards = np.rint(np.array(land.sun) / np.hypot(*land.sun) * max(1.6 * unit, 1.0)).astype(int)
     change += table[material, 4] * 0.3 * (crowns - np.roll(crowns, (-towards[1], -towards[0]), (0, 1)))
-    change += _rows(material, land, unit)
+    change = np.clip(change + _rows(material, land, unit), -MOST_CHANGE, MOST_CHANGE)
     return np.asarray(np.clip(flat * (1 + change[..., None]), 0, 255), np.uint8)
 
 

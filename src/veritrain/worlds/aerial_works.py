@@ -10,6 +10,8 @@ from veritrain.worlds.aerial_palette import Palette, lighter, pick
 from veritrain.worlds.aerial_sketch import Point, Sketch, ellipse, hull
 
 FOAM = (214, 224, 226)
+STEEL = ((236, 238, 240), (214, 206, 196))
+"""Of windmills; the second is held out."""
 
 
 def chimney(sketch: Sketch, length: float, width: float, rng: np.random.Generator, palette: Palette) -> None:
@@ -79,7 +81,7 @@ def storage_tank(sketch: Sketch, length: float, width: float, rng: np.random.Gen
 def windmill(sketch: Sketch, length: float, width: float, rng: np.random.Generator, palette: Palette) -> None:
     """A white tower of height ``length`` with three blades of ``width`` / 2, seen against its long shadow."""
     blade = width / 2
-    white = (236, 238, 240) if not palette.held_out else (214, 206, 196)
+    white = pick((STEEL[palette.held_out],), rng, 4)
     leaning = sketch.raised((0, 0), 1.0)
     facing = np.arctan2(leaning[1], leaning[0]) + np.pi / 2 + rng.uniform(-0.7, 0.7)
     spin = rng.uniform(0, 2 * np.pi / 3)
