@@ -152,19 +152,16 @@ class AerialWorld:
             for index, labels in enumerate(drawn)
         ]
         unit_of = [plan.number if options.split_by == "scenes" else index for index, (plan, _, _) in enumerate(images)]
-        kinds = [
-            frozenset(
-                label.name
-                for unit, (_, _, labels) in zip(unit_of, images, strict=True)
-                if unit == number
-                for label in labels
-            )
-            for number in range(max(unit_of) + 1)
-        ]
+        kinds: list[set[str]] = [set() for _ in range(max(unit_of) + 1)]
+        for unit, (_, _, labels) in zip(unit_of, images, strict=True):
+            kinds[unit].update(label.name for label in labels)
         sizes = Counter(unit_of)
-        shares = (options.train_share, options.val_share, 1 - options.train_share - options.val_share)
-        rng = np.random.default_rng([options.seed, 89])
-        parts = deal(kinds, [sizes[number] for number in range(len(kinds))], shares, rng)
+        parts = deal(
+            [frozenset(names) for names in kinds],
+            [sizes[unit] for unit in range(len(kinds))],
+            (options.train_share, options.val_share, round(1 - options.train_share - options.val_share, 9)),
+            np.random.default_rng([options.seed, 89]),
+        )
         placed = sorted(range(len(images)), key=lambda index: PARTS.index(parts[unit_of[index]]))
         return [
             ImageFile(
