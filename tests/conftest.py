@@ -1,4 +1,4 @@
-"""A small driving world and a small echo world, made once for all tests."""
+"""A small driving world, a small echo world and a small aerial world, made once for all tests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import pytest
 from hypothesis import settings
 
 from tiny_echo import tiny_echo
+from veritrain.worlds.aerial import AerialWorld
 from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.echo import EchoWorld
-from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
+from veritrain.worlds.options import AerialOptions, DrivingOptions, EchoWorldOptions
 
 # No test by the clock: the first example of a property may be slow on a loaded machine.
 settings.register_profile("veritrain", deadline=None)
 settings.load_profile("veritrain")
 
 SMALL = DrivingOptions(scenarios=12, frames=4, height=64, width=96, seed=3)
+SMALL_AERIAL = AerialOptions(images=120, per_scene=2, height=128, width=128, seed=5)
 SMALL_ECHO = EchoWorldOptions(patients=9, videos=2, frames=3, height=96, width=128, seed=5, unknown_views=0.05)
 
 
@@ -54,6 +56,20 @@ def echo_world(tmp_path_factory) -> Path:
     """An echo world to read only; copy it before changing a file."""
     out = tmp_path_factory.mktemp("echo") / "world"
     EchoWorld(SMALL_ECHO).write(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def aerial_options() -> AerialOptions:
+    """What ``aerial_world`` was made with: 60 scenes x 2 images of 128 x 128."""
+    return SMALL_AERIAL
+
+
+@pytest.fixture(scope="session")
+def aerial_world(tmp_path_factory) -> Path:
+    """An aerial world to read only, with all 20 classes in each split; copy it before changing a file."""
+    out = tmp_path_factory.mktemp("aerial") / "world"
+    AerialWorld(SMALL_AERIAL).write(out)
     return out
 
 

@@ -26,6 +26,7 @@ FORMATS = {
 WORLDS = {
     "driving": "veritrain.worlds.driving:DrivingWorld",
     "echo": "veritrain.worlds.echo:EchoWorld",
+    "aerial": "veritrain.worlds.aerial:AerialWorld",
 }
 
 MODELS = {

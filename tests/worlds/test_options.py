@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from veritrain.errors import ConfigError
-from veritrain.worlds.options import DrivingOptions, EchoWorldOptions
+from veritrain.worlds.options import AerialOptions, DrivingOptions, EchoWorldOptions
 
 
 def test_rays_follow_from_points_per_second_as_in_carla():
@@ -65,3 +65,48 @@ class TestEcho:
         with pytest.raises(ConfigError) as caught:
             EchoWorldOptions(**{name: typo})
         assert meant in str(caught.value)
+
+
+class TestAerial:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"images": 0},
+            {"images": 100_000},
+            {"height": 801},
+            {"width": 63},
+            {"seed": -1},
+            {"per_scene": 0},
+            {"captions": 2.0},
+            {"train_share": 1.5},
+            {"val_share": -0.1},
+        ],
+    )
+    def test_values_out_of_range_are_refused_by_name(self, wrong):
+        with pytest.raises(ConfigError, match=next(iter(wrong))) as caught:
+            AerialOptions(**wrong)
+        assert "aerial world" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("name", "typo", "meant"),
+        [
+            ("split_by", "scene", "scenes"),
+            ("balance", "longtail", "long_tail"),
+            ("folder_names", "underscore", "underscores"),
+            ("variant", "heldout", "held_out"),
+        ],
+    )
+    def test_a_typo_is_answered_with_the_word_that_was_meant(self, name, typo, meant):
+        with pytest.raises(ConfigError) as caught:
+            AerialOptions(**{name: typo})
+        assert meant in str(caught.value)
+
+    def test_parts_are_not_larger_than_the_whole(self):
+        with pytest.raises(ConfigError, match="larger than the whole"):
+            AerialOptions(train_share=0.8, val_share=0.3)
+        assert AerialOptions(train_share=0.8, val_share=0.2).val_share == 0.2
+
+    def test_strips_are_refused(self):
+        with pytest.raises(ConfigError, match="too narrow"):
+            AerialOptions(height=64, width=200)
+        assert AerialOptions(height=100, width=200).width == 200

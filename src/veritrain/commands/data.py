@@ -38,6 +38,7 @@ Options = TypeVar("Options", bound=BoxOptions)
 SIZE_FIELDS = ("height", "width")
 BOTH_OPTIONS = frozenset({"on_broken", "longest_side"})
 """Options that all formats of images with boxes share."""
+SIZE_HELP = "image height x width in pixels"
 SHOWN = 40
 """Scenarios that the terminal lists."""
 
@@ -50,27 +51,36 @@ def make(words: list[str], new_parser: Parser, parse: Parse) -> int:
         raise UsageError(f"no world '{world}'" if world else "no world is named", found=world or "nothing", fix=fix)
     chosen = catalog.resolve("worlds", world or next(iter(catalog.WORLDS)))
     usual = chosen.options_type()
-    size = f"{usual.height}x{usual.width}"
+    square = usual.height == usual.width
+    size = str(usual.height) if square else f"{usual.height}x{usual.width}"
     parser = new_parser(
         f"data make {world or 'WORLD'}",
         f"{make.__doc__}\nworlds: {', '.join(catalog.WORLDS)}; veritrain data make WORLD --help shows its options.",
         f"veritrain data make {world or 'driving'} data/made --size {size} --seed 7",
     )
     parser.add_argument("out", type=str, help="a folder that does not exist yet")
-    parser.add_argument("--size", type=str, default=size, help="image height x width in pixels")
+    parser.add_argument("--size", type=str, default=size, help=SIZE_HELP + (", or a side" if square else ""))
     config.add_recipe(parser, chosen.options_type, skip=set(SIZE_FIELDS))
     given = parse(parser, words[1:] if world else words)
-    height, width = _size(given.size)
+    height, width = _size(given.size, square=square)
     options = replace(config.build(chosen.options_type, given), height=height, width=width)
     summary = chosen(options).write(Path(given.out))
     print(json.dumps({**asdict(summary), "path": str(summary.path), "made_data": True}, indent=1))
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
+def _size(text: str, *, square: bool) -> tuple[int, int]:
+    """Height and width; worlds of square images also take one side."""
+    height, cross, width = text.lower().partition("x")
+    if square and not cross:
+        width = height
     if not (height.isdigit() and width.isdigit()):
-        raise UsageError("not an image size", expected="HxW, such as 96x144", found=text, fix="--size 96x144")
+        raise UsageError(
+            "not an image size",
+            expected="HxW, such as 96x144" + (", or N" if square else ""),
+            found=text,
+            fix="--size 96x144",
+        )
     return int(height), int(width)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from veritrain.worlds.echo_anatomy import PLANES, SYSTOLE, Build
 from veritrain.worlds.options import EchoWorldOptions
+from veritrain.worlds.whole_numbers import whole_numbers
 
 VALVES = ("AR", "MR", "PR", "TR")
 """Regurgitation of the aortic, mitral, pulmonary and tricuspid valve: class numbers 0 to 3."""
@@ -149,27 +149,17 @@ def _together(one: str, other: str) -> bool:
 def _valves_and_views(options: EchoWorldOptions, rng: np.random.Generator) -> list[tuple[str, str]]:
     """A valve and a view for each recording: whole numbers nearest to the shares, in random order."""
     total = options.patients * options.videos
-    counts = _whole(VALVE_SHARES, total)
-    while total >= 4 * FEWEST and min(counts) < FEWEST:
-        counts[int(np.argmin(counts))] += 1
-        counts[int(np.argmax(counts))] -= 1
+    counts = whole_numbers(VALVE_SHARES, total, fewest=FEWEST)
     pairs = []
     for valve, count in zip(VALVES, counts, strict=True):
         views = SEEN_IN[valve]
         chances = [
             options.confounding * (view == HOME[valve]) + (1 - options.confounding) / len(views) for view in views
         ]
-        pairs += [(valve, view) for view, many in zip(views, _whole(chances, count), strict=True) for _ in range(many)]
+        pairs += [
+            (valve, view) for view, many in zip(views, whole_numbers(chances, count), strict=True) for _ in range(many)
+        ]
     return [pairs[place] for place in rng.permutation(len(pairs))]
-
-
-def _whole(shares: Sequence[float], total: int) -> list[int]:
-    """Whole numbers that add up to ``total``, nearest to the shares (largest remainder; the first wins a tie)."""
-    exact = np.array(shares) / np.sum(shares) * total
-    whole = np.floor(exact + 1e-9).astype(int)
-    order = np.argsort(whole - exact, kind="stable")
-    whole[order[: total - whole.sum()]] += 1
-    return [int(count) for count in whole]
 
 
 def _patient(rng: np.random.Generator, held_out: bool) -> Patient:

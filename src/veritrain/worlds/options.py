@@ -147,6 +147,70 @@ class EchoWorldOptions:
         _demand_choice("variant", self.variant, VARIANTS)
 
 
+FOLDER_NAMES = ("spaces", "underscores")
+AERIAL_SPLITS = ("scenes", "images")
+BALANCES = ("long_tail", "even")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AerialOptions:
+    """Made pictures from above with the 20 classes of DIOR, in DIOR's layout, with captions.
+
+    Attributes:
+        images: number of them.
+        height: image height in pixels.
+        width: image width in pixels.
+        seed: seed of the world; equal options give equal bytes.
+        per_scene: images that are cut out of one scene; any two of them share ground.
+        split_by: "scenes" deals whole scenes out to train, val and test; "images" deals images out, which leaks.
+        train_share: of the images. val_share: of the images; the rest is test.
+        balance: "long_tail" makes classes as uneven as in the real set, "even" chooses each kind of scene as often.
+        captions: sentences for an image.
+        folder_names: "spaces" as in the published archives, or "underscores" as in mirrors.
+        variant: "standard", or "held_out": other ground and other looks, which nobody tunes on.
+
+    Raises:
+        ConfigError: a value is out of range or unknown.
+    """
+
+    images: int = 400
+    height: int = 256
+    width: int = 256
+    seed: int = 0
+    per_scene: int = 4
+    split_by: str = "scenes"
+    train_share: float = 0.6
+    val_share: float = 0.15
+    balance: str = "long_tail"
+    captions: int = 5
+    folder_names: str = "spaces"
+    variant: str = "standard"
+
+    def __post_init__(self) -> None:
+        for name, low, high in _AERIAL_RANGES:
+            _demand_range("aerial", name, getattr(self, name), low, high)
+        for name in ("train_share", "val_share"):
+            _demand_share("aerial", name, getattr(self, name))
+        _demand_choice("split_by", self.split_by, AERIAL_SPLITS)
+        _demand_choice("balance", self.balance, BALANCES)
+        _demand_choice("folder_names", self.folder_names, FOLDER_NAMES)
+        _demand_choice("variant", self.variant, VARIANTS)
+        if max(self.height, self.width) > 2 * min(self.height, self.width):
+            raise ConfigError(
+                "the images of the aerial world are too narrow",
+                expected="a side at most twice as long as the other",
+                found=f"{self.height} x {self.width}",
+                fix="give --size 256 or another size nearer to a square",
+            )
+        if self.train_share + self.val_share > 1:
+            raise ConfigError(
+                "the parts of the aerial world are larger than the whole",
+                expected="train_share + val_share of at most 1",
+                found=f"{self.train_share} + {self.val_share}",
+                fix="give smaller shares; what they leave is test",
+            )
+
+
 _RANGES = (
     ("scenarios", 1, 100_000),
     ("frames", 1, 10_000),
@@ -162,6 +226,14 @@ _ECHO_RANGES = (
     ("height", 96, 2048),
     ("width", 96, 2048),
     ("seed", 0, 2**63 - 1),
+)
+_AERIAL_RANGES = (
+    ("images", 1, 99_999),
+    ("height", 64, 800),
+    ("width", 64, 800),
+    ("seed", 0, 2**63 - 1),
+    ("per_scene", 1, 64),
+    ("captions", 1, 20),
 )
 
 
