@@ -113,6 +113,7 @@ def test_a_part_and_its_boxes_for_other_programs(tiny, tmp_path, capsys):
     assert cli.main(["data", "export", str(tmp_path / "part"), str(tmp_path / "out"), "--as", "coco"]) == 0
     coco = COCO(json.loads(capsys.readouterr().out)["path"])
     assert len(coco.imgs) == 2 and len(coco.anns) == 3 and {one["scene"] for one in coco.imgs.values()} == {"bay"}
+    capsys.readouterr()
     assert cli.main(["data", "check", str(tmp_path / "out"), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["format"] == "coco" and content["objects"] == 3 and content["shared_groups"] == 1
@@ -125,4 +126,4 @@ def test_the_real_annotations(capsys):
     assert cli.main(["data", "check", str(SHARED), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["objects"] == content["oriented"]["objects"] == 1851 and content["malformed"] == 0
-    assert content["classes"]["ship"] == {"objects": 706, "images": 30} or content["classes"]["ship"]["objects"] == 706
+    assert content["classes"]["ship"]["objects"] == 706

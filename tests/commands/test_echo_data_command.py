@@ -59,7 +59,7 @@ def test_check_draws_labels(made, tmp_path, capsys):
     [
         ["--draw", "OUT", "many"],
         ["--layout", "2023"],
-        ["--format", "coco"],
+        ["--format", "voc"],
         ["--geometry", "boxes"],
         ["--sample", "-1"],
         ["--on_broken", "maybe"],

@@ -10,12 +10,15 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from dior_folders import coco_of, write_dior
 from label_folders import BOX, write_set
 from veritrain.data.boxes_out import export_boxes
 from veritrain.data.coco import image_number
+from veritrain.data.coco_boxes import CocoBoxes
+from veritrain.data.dior import DiorFormat
 from veritrain.data.echo import EchoFormat
 from veritrain.data.echo_subset import EchoSubsetOptions, write_echo_subset
-from veritrain.data.options import EchoOptions
+from veritrain.data.options import DiorOptions, EchoOptions
 from veritrain.errors import BrokenFileError, UsageError
 
 SKIP = EchoOptions(on_broken="skip")
@@ -126,6 +129,33 @@ def test_what_cannot_be_meant_is_counted(tmp_path):
     write_set(tmp_path / "data", {"train/a": BOX * 2, "train/b": "9 .5 .5 .1 .1", "train/c": None})
     told = export_boxes(EchoFormat(tmp_path / "data", SKIP), tmp_path / "out", "coco")
     assert told["left_out"] == {"image_without_label": 1, "class_unknown": 1} and told["annotations"] == 1
+
+
+class TestAerialSets:
+    """Boxes of DIOR and COCO sets: stated sizes, corners, crowds and scenes."""
+
+    def test_oriented_boxes_keep_their_corners_and_no_image_is_needed(self, tmp_path):
+        corners = (25, 5, 35, 15, 25, 25, 15, 15)
+        images = {"train": {"00001": [("ship", (1, 1, 2, 2))]}}
+        write_dior(tmp_path / "set", images, oriented={"00001": [("ship", corners)]}, pictures=False)
+        told = export_boxes(DiorFormat(tmp_path / "set", DiorOptions(boxes="oriented")), tmp_path / "out", "coco")
+        content = json.loads(Path(told["path"]).read_text())
+        (image,), (one,) = content["images"], content["annotations"]
+        assert (image["width"], image["height"], image["part"]) == (40, 30, "train")
+        assert one["bbox"] == [14, 4, 21, 21] and one["area"] == 441
+        np.testing.assert_allclose(one["segmentation"][0], np.array(corners) - 0.5, atol=2e-3)
+        assert content["categories"][one["category_id"] - 1]["name"] == "ship"
+
+    def test_a_coco_set_comes_out_as_it_came_in(self, tmp_path):
+        given = coco_of(
+            {7: ("a.jpg", (40, 30))}, [(7, 9, (1, 2, 3, 4)), (7, 4, (5, 6, 7, 8.5))], {9: "x", 4: "y"}, crowd=[2]
+        )
+        (tmp_path / "boxes.json").write_text(json.dumps(given))
+        coco = COCO(export_boxes(CocoBoxes(tmp_path), tmp_path / "out", "coco")["path"])
+        found = sorted(coco.anns.values(), key=lambda one: one["bbox"])
+        assert [one["iscrowd"] for one in found] == [0, 1]
+        np.testing.assert_allclose([one["bbox"] for one in found], [[1, 2, 3, 4], [5, 6, 7, 8.5]], atol=2e-3)
+        assert [coco.cats[one["category_id"]]["name"] for one in found] == ["x", "y"]
 
 
 @pytest.mark.parametrize("form", ["csv", "npy"])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from veritrain.data import image_file
-from veritrain.data.image_file import image_hash, read_image, smaller
+from veritrain.data.image_file import image_hash, image_size, read_image, smaller
 from veritrain.errors import BrokenFileError
 
 RNG = np.random.default_rng(0)
@@ -88,3 +88,22 @@ def test_the_hash_knows_shape_and_pixels():
     other = PICTURE.copy()
     other[3, 3, 1] ^= 1
     assert image_hash(other) != image_hash(PICTURE)
+
+
+class TestSize:
+    def test_it_is_that_of_the_decoded_image(self, tmp_path):
+        for turn in (1, 3, 6, 8):
+            image = Image.new("RGB", (40, 30))
+            exif = image.getexif()
+            exif[0x0112] = turn
+            image.save(tmp_path / "a.jpg", exif=exif)
+            height, width = read_image(tmp_path / "a.jpg").shape[:2]
+            assert image_size(tmp_path / "a.jpg") == (width, height)
+        assert image_size(tmp_path / "a.jpg") == (30, 40), "turned by a quarter"
+
+    def test_what_is_no_image_has_no_size(self, tmp_path):
+        (tmp_path / "a.jpg").write_bytes(b"no image")
+        with pytest.raises(BrokenFileError):
+            image_size(tmp_path / "a.jpg")
+        with pytest.raises(FileNotFoundError):
+            image_size(tmp_path / "none.jpg")

@@ -65,7 +65,7 @@ def test_a_whole_world_is_usable_and_counted_as_a_loop_counts_it(small_world):
 
 def test_its_json_has_shares_and_no_nan(world):
     content = json.loads(json.dumps(inspect(AnoVoxFormat(world), sample=2).as_json(), allow_nan=False))
-    assert content["usable"] is True and content["frames"] == 8
+    assert content["format"] == "anovox" and content["usable"] is True and content["frames"] == 8
     assert sum(entry["share"] for entry in content["classes"]["points"].values()) == pytest.approx(1)
 
 

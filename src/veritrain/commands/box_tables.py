@@ -83,10 +83,12 @@ def _by_objects(counts: Mapping[str, Mapping[str, int]]) -> Table:
 
 
 def _reach(max_dets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """What a limit of detections makes unreachable."""
+    """What a limit of detections makes unreachable; splits in which it leaves out nothing are not listed."""
     table = Table("maxDets", "split", "image-class pairs above", "out of reach", "share", "images above")
     for limit, splits in max_dets.items():
         for name, one in splits.items():
+            if name != ALL and not one["images"]:
+                continue
             part = "-" if one["share"] is None else f"{one['share']:.2%}"
             table.add_row(limit, name, str(one["pairs"]), str(one["unreachable"]), part, str(one["images"]))
     return table

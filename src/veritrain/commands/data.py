@@ -196,7 +196,9 @@ CHECKS: dict[str, Callable[[Namespace], tuple[Any, Any]]] = {
 def _demand_unset(given: Namespace, name: str, **usual: Any) -> None:
     """Refuses an option that would change nothing for this format."""
     for option, value in usual.items():
-        if given[option] != value and list(given[option] or []) != list(value or []):
+        said = given[option]
+        listed = isinstance(said, list | tuple) and isinstance(value, list | tuple)
+        if said != value and not (listed and list(said) == list(value)):
             raise UsageError(
                 f"--{option} means nothing for the format {name}",
                 expected=f"options of {name}",
