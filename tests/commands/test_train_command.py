@@ -222,7 +222,7 @@ def test_quick_says_in_words_what_it_sets(capsys):
         train("--help")
     text = " ".join(capsys.readouterr().out.split())
     assert (
-        "a short training: sets epochs 6, batch_size 4, learning_rate 0.004, warmup_steps 10," in text
+        "a short training: sets epochs 8, batch_size 4, learning_rate 0.004, warmup_steps 10," in text
         and "{'epochs'" not in text
     )
 

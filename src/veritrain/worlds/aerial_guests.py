@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from veritrain.worlds.aerial_cover import (
-    yard,
-)
-from veritrain.worlds.aerial_land import (
-    ON_SITE,
-    Land,
-)
+from veritrain.worlds.aerial_cover import yard
+from veritrain.worlds.aerial_land import ON_SITE, Land
 from veritrain.worlds.aerial_sites_play import court_rows, court_size, park_somewhere
 from veritrain.worlds.aerial_sites_work import tank_rows
 from veritrain.worlds.aerial_sketch import rectangle

@@ -68,7 +68,6 @@ class Site:
     zoom: tuple[float, float] = (0.85, 1.2)
 
 
-OPEN = ("farmland", "grassland", "desert", "forest")
 SITES: dict[str, Site] = {
     "airport": Site(
         travel.airport, ("airport", "airport", "airplane"), ("farmland", "grassland", "desert"), 6.0, zoom=(0.9, 1.1)

@@ -4,27 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from veritrain.worlds.aerial_cover import (
-    HIGHWAY,
-    STREET,
-    across,
-    lot,
-    park,
-    road,
-    yard,
-)
-from veritrain.worlds.aerial_land import (
-    BUILT,
-    KEPT,
-    ON_SITE,
-    PAVED,
-    ROAD,
-    TAKEN,
-    WET,
-    Land,
-    at,
-    outline,
-)
+from veritrain.worlds.aerial_cover import HIGHWAY, STREET, across, lot, park, road, yard
+from veritrain.worlds.aerial_land import BUILT, KEPT, ON_SITE, PAVED, ROAD, TAKEN, WET, Land, at, outline
 from veritrain.worlds.aerial_palette import lighter, pick
 from veritrain.worlds.aerial_sketch import Point, rectangle
 from veritrain.worlds.aerial_ways import PAINT, bays_of_service_area, stands_of_airport

@@ -6,30 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from veritrain.worlds.aerial_cover import (
-    HIGHWAY,
-    STREET,
-    across,
-    bend_at,
-    river,
-    road,
-    sea,
-    whole,
-)
-from veritrain.worlds.aerial_land import (
-    BUILT,
-    GRASS,
-    KEPT,
-    PAVED,
-    ROAD,
-    SAND,
-    TAKEN,
-    WATER,
-    WET,
-    Land,
-    at,
-    outline,
-)
+from veritrain.worlds.aerial_cover import HIGHWAY, STREET, across, bend_at, river, road, sea, whole
+from veritrain.worlds.aerial_land import BUILT, GRASS, KEPT, PAVED, ROAD, SAND, TAKEN, WATER, WET, Land, at, outline
 from veritrain.worlds.aerial_palette import lighter, pick
 from veritrain.worlds.aerial_sites_work import tank_rows
 from veritrain.worlds.aerial_sketch import Point, Sketch, rectangle

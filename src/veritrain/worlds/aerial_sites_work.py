@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from veritrain.worlds.aerial_cover import (
-    lot,
-    track,
-    yard,
-)
-from veritrain.worlds.aerial_land import (
-    ANYTHING,
-    BUILT,
-    ON_SITE,
-    ROAD,
-    TAKEN,
-    Land,
-    at,
-)
+from veritrain.worlds.aerial_cover import lot, track, yard
+from veritrain.worlds.aerial_land import ANYTHING, BUILT, GRASS, ON_SITE, PAVED, ROAD, TAKEN, Land, at
 from veritrain.worlds.aerial_palette import lighter, pick
 from veritrain.worlds.aerial_sketch import Point, rectangle
 
@@ -104,12 +92,12 @@ def tank_rows(land: Land, where: tuple[Point | None, float], grid: tuple[int, in
     rows, columns = grid
     step = wide * 1.42
     size = (columns * step + 6, rows * step + 6)
-    wall = pick(land.palette.concrete, land.rng)
+    wall, soil = pick(land.palette.concrete, land.rng), pick(land.palette.soil, land.rng)
     if land.under(rectangle(middle, size, turn))[0] & (TAKEN | BUILT):
         return
     yard(land, rectangle(middle, size, turn), paved=True)
-    land.fill(rectangle(middle, size, turn), lighter(wall, 1.06), 0)
-    land.fill(rectangle(middle, (size[0] - 2, size[1] - 2), turn), lighter(pick(land.palette.soil, land.rng), 1.02), 1)
+    land.fill(rectangle(middle, size, turn), lighter(wall, 1.06), PAVED)
+    land.fill(rectangle(middle, (size[0] - 2, size[1] - 2), turn), soil, GRASS)
     for row in range(rows):
         for column in range(columns):
             x, y = (column - (columns - 1) / 2) * step, (row - (rows - 1) / 2) * step
