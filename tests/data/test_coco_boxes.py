@@ -22,9 +22,9 @@ from veritrain.errors import LayoutError
 
 SKIP = BoxOptions(on_broken="skip")
 PANOPTIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "panoptic"
-NAMES = {90: "toothbrush", 1: "person", 44: "bottle"}
+NAMES = {100: "toothbrush", 1: "person", 44: "bottle"}
 IMAGES = {7: ("a.jpg", (40, 30)), 3: ("sub/b.png", (20, 20)), 12: ("c.jpg", (40, 30))}
-BOXES = [(7, 90, (1, 2, 3, 4)), (3, 1, (0, 0, 20, 20)), (7, 44, (30.5, 10.25, 9.5, 19.75)), (3, 1, (2, 2, 5, 5))]
+BOXES = [(7, 100, (1, 2, 3, 4)), (3, 1, (0, 0, 20, 20)), (7, 44, (30.5, 10.25, 9.5, 19.75)), (3, 1, (2, 2, 5, 5))]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def pixels(labels, size):
 class TestReading:
     def test_it_gives_what_pycocotools_reads(self, small):
         source, coco = CocoBoxes(small), COCO(small / "boxes.json")
-        assert source.classes == ("person", "bottle", "toothbrush"), "in the order of the ids 1, 44, 90"
+        assert source.classes == ("person", "bottle", "toothbrush"), "in the order of the ids 1, 44, 100"
         names = {known: one["name"] for known, one in coco.cats.items()}
         assert len(source.keys()) == 3
         for key in source.keys():
