@@ -31,12 +31,14 @@ class Counting(TextTower):
         self.inner, self.embed_dim, self.context_length = inner, inner.embed_dim, inner.context_length
         self.about = inner.about
         self.asked: list[int] = []
+        self.read: list[int] = []
 
     def tokens(self, texts, *, cut=False) -> Tensor:
         self.asked.append(len(texts))
         return self.inner.tokens(texts, cut=cut)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        self.read.append(tokens.shape[1])
         return self.inner(tokens)
 
 
@@ -79,6 +81,14 @@ def test_ten_thousand_classes_are_read_in_chunks():
     found = embed(counting, vocabulary)
     assert found.shape == (10_000, 24) and found.isfinite().all()
     assert max(counting.asked) == 256 and sum(counting.asked) == 10_000
+
+
+def test_padding_is_not_read():
+    counting = Counting(tower())
+    found = embed(counting, Vocabulary(names=("ship",), templates=BARE))
+    assert counting.read == [3], "one word and the marks, of a context of 64"
+    full = counting.inner(counting.inner.tokens(["ship"]))
+    assert torch.allclose(found, F.normalize(full.detach(), dim=1), atol=1e-6)
 
 
 def test_the_mode_of_the_tower_stays_as_it_was():

@@ -10,10 +10,8 @@ import torch
 from open_clip import SimpleTokenizer
 from torch import Tensor
 
-from veritrain.data.caption_tokens import padded
+from veritrain.data.caption_tokens import PAD, padded
 from veritrain.models.language import TextTower
-
-PAD = 0
 
 
 class ClipText(TextTower):
@@ -42,9 +40,14 @@ class ClipText(TextTower):
         return torch.from_numpy(rows)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, 77) int64 -> (N, D), not normalised. The end mark has the highest number, and has read all before it."""
+        """(N, L) int64, L at most 77 -> (N, D), not normalised.
+
+        The end mark has the highest number; it has read what stands before it, and what follows is unread.
+        """
+        length = tokens.shape[1]
         x = self.token_embedding(tokens)
-        x = self.ln_final(self.transformer(x + self.positional_embedding.to(x.dtype), attn_mask=self.mask.to(x.dtype)))
+        x = x + self.positional_embedding[:length].to(x.dtype)
+        x = self.ln_final(self.transformer(x, attn_mask=self.mask[:length, :length].to(x.dtype)))
         ends = x[torch.arange(len(x), device=x.device), tokens.argmax(1)]
         projected: Tensor = ends @ self.text_projection
         return projected

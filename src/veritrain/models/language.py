@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from veritrain.data.caption_tokens import PAD
 from veritrain.errors import CheckpointError, ConfigError
 from veritrain.models.tower import Tower, digest_of
 
@@ -47,7 +48,7 @@ class TextTower(Tower):
     context_length: int
 
     def tokens(self, texts: Sequence[str], *, cut: bool = False) -> Tensor:
-        """(N, ``context_length``) int64, on the CPU.
+        """(N, ``context_length``) int64, on the CPU; 0 after the end of a text.
 
         Args:
             cut: whether what does not fit is left out; else a text that is too long is refused.
@@ -58,7 +59,7 @@ class TextTower(Tower):
         raise NotImplementedError
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, L) int64 -> (N, D), not normalised."""
+        """(N, L) int64, L at most ``context_length`` -> (N, D), not normalised. What follows a text is unread."""
         raise NotImplementedError
 
 
@@ -182,7 +183,7 @@ def embed(tower: TextTower, vocabulary: Vocabulary, *, chunk: int = CHUNK) -> Te
             for start in range(0, len(vocabulary.names), per_chunk):
                 names = vocabulary.names[start : start + per_chunk]
                 prompts = [prompt for name in names for prompt in vocabulary.prompts(name)]
-                found = F.normalize(tower(tower.tokens(prompts).to(device)).float(), dim=1)
+                found = F.normalize(tower(_used(tower.tokens(prompts)).to(device)).float(), dim=1)
                 parts.append(F.normalize(found.unflatten(0, (len(names), -1)).mean(1), dim=1).cpu())
     finally:
         tower.train(training)
@@ -196,3 +197,9 @@ def embed(tower: TextTower, vocabulary: Vocabulary, *, chunk: int = CHUNK) -> Te
             fix="take other weights",
         )
     return vectors
+
+
+def _used(tokens: Tensor) -> Tensor:
+    """The columns up to the last that is not padding in every row: a prompt is ten tokens long, a context 77."""
+    used = (tokens != PAD).any(0).nonzero()
+    return tokens[:, : int(used.max()) + 1]
