@@ -144,7 +144,7 @@ def _numbers(one: Element, oriented: bool) -> list[float] | str:
         text = texts.get(name)
         if text is None:
             return f"<{name}> is missing"
-        if not NUMBER.fullmatch(text):
+        if not (text.isascii() and text.isdigit()) and not NUMBER.fullmatch(text):
             return f"{name} '{text[:40]}' is no number"
     return [float(texts[name]) for name in wanted]
 

@@ -77,8 +77,7 @@ class _Reading:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.top: list[Element] = []
-        self.open: list[Element] = []
+        self.open = [Element("", 0)]  # the document; the root is its child
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -100,13 +99,13 @@ class _Reading:
             )
         except (LookupError, ValueError) as error:  # what the parser raises of an encoding that it does not know
             self._refuse("the XML has an unknown encoding", "xml_broken", "UTF-8", str(error), 1)
-        return self.top[0]
+        return self.open[0].children[0]
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         element = Element(tag, self.parser.CurrentLineNumber)
-        (self.open[-1].children if self.open else self.top).append(element)
+        self.open[-1].children.append(element)
         self.open.append(element)
-        if len(self.open) > DEEPEST:
+        if len(self.open) > DEEPEST + 1:
             self._refuse(
                 "elements are nested too deep", "xml_broken", f"at most {DEEPEST} levels", "more", element.line
             )
@@ -116,7 +115,8 @@ class _Reading:
         element.text = element.text.strip()
 
     def _characters(self, data: str) -> None:
-        self.open[-1].text += data
+        if not data.isspace():  # what stands between elements, as most of it does
+            self.open[-1].text += data
 
     def _doctype(self, name: str, system: str | None, public: str | None, internal: bool) -> None:
         self._refuse(
@@ -131,7 +131,7 @@ class _Reading:
         raise AnnotationError(
             message,
             name=name,
-            element="/".join(element.tag for element in self.open),
+            element="/".join(element.tag for element in self.open[1:]),
             file=self.path,
             line=line,
             expected=expected,
