@@ -177,7 +177,7 @@ def test_scenes_are_declared_and_not_shared(aerial_world):
 
 
 def test_dealing_images_out_shares_scenes_and_so_pixels(tmp_path):
-    options = AerialOptions(images=12, per_scene=6, height=64, width=64, seed=2, split_by="images")
+    options = AerialOptions(images=12, per_scene=6, height=96, width=96, seed=2, split_by="images")
     summary = AerialWorld(options).write(tmp_path / "w", workers=1)
     found = scenes_of_parts(tmp_path / "w")
     assert summary.shared_scenes == 2 and found["train"] & found["test"]

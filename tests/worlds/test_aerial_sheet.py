@@ -36,6 +36,13 @@ def test_a_polygon_covers_the_points_that_it_touches(x, y, wide, high, unit):
     )
 
 
+@pytest.mark.parametrize("place", [(-0.6, 5), (16.6, 5), (5, -0.6), (5, 12.6)])
+def test_what_lies_just_outside_is_not_painted(place):
+    sheet = Sheet(ground(), 1.0, (0, 0), 3)
+    sheet.paint(rectangle(place, (1, 1)), (0, 0, 0), 1)
+    assert not sheet.owners().any()
+
+
 def test_the_last_to_paint_owns_and_decoration_owns_nothing():
     sheet = Sheet(ground(), 1.0, (0, 0), 2)
     sheet.paint(rectangle((6, 6), (8, 8)), (10, 10, 10), 1)

@@ -74,7 +74,7 @@ class TestAerial:
             {"images": 0},
             {"images": 100_000},
             {"height": 801},
-            {"width": 63},
+            {"width": 95},
             {"seed": -1},
             {"per_scene": 0},
             {"captions": 2.0},
@@ -108,5 +108,5 @@ class TestAerial:
 
     def test_strips_are_refused(self):
         with pytest.raises(ConfigError, match="too narrow"):
-            AerialOptions(height=64, width=200)
+            AerialOptions(height=96, width=200)
         assert AerialOptions(height=100, width=200).width == 200

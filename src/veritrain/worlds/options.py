@@ -229,8 +229,8 @@ _ECHO_RANGES = (
 )
 _AERIAL_RANGES = (
     ("images", 1, 99_999),
-    ("height", 64, 800),
-    ("width", 64, 800),
+    ("height", 96, 800),
+    ("width", 96, 800),
     ("seed", 0, 2**63 - 1),
     ("per_scene", 1, 64),
     ("captions", 1, 20),
