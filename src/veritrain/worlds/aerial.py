@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from veritrain.errors import StorageError
 from veritrain.worlds.aerial_captions import captions_entry, sentences
 from veritrain.worlds.aerial_parts import PARTS, deal, plan_scenes
 from veritrain.worlds.aerial_render import Label
@@ -37,7 +33,8 @@ from veritrain.worlds.dior_files import (
     oriented_xml,
     split_text,
 )
-from veritrain.worlds.free_folder import demand_free
+from veritrain.worlds.drawing_jobs import drawn
+from veritrain.worlds.free_folder import whole_or_nothing
 from veritrain.worlds.options import AerialOptions
 
 SIDECAR = "veritrain_world.json"
@@ -114,34 +111,14 @@ class AerialWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        demand_free(folder)
-        plans = plan_scenes(self.options)
-        try:
+        with whole_or_nothing(folder, "aerial", room="about 30 kB an image of 256 x 256"):
+            plans = plan_scenes(self.options)
             (folder / DRAWN).mkdir(parents=True)
-            found = list(self._draw_all(folder, plans, progress, workers or os.cpu_count() or 1))
+            jobs = [(folder / DRAWN, plan, self.options) for plan in plans]
+            found = list(drawn(_draw_job, jobs, progress, workers=workers, chunk=2))
             files = self._name(plans, found)
             self._write_files(folder, files)
-        except OSError as error:
-            for made in list(folder.iterdir()) if folder.is_dir() else []:
-                shutil.rmtree(made, ignore_errors=True) if made.is_dir() else made.unlink(missing_ok=True)
-            raise StorageError(
-                "the aerial world cannot be written",
-                file=folder,
-                expected="a writable folder with room for about 30 kB an image of 256 x 256",
-                found=str(error),
-                fix="free some space or choose another folder; the unfinished files were removed",
-            ) from error
         return self._summary(folder, files)
-
-    def _draw_all(
-        self, out: Path, plans: list[ScenePlan], progress: Callable[[int, int], None] | None, workers: int
-    ) -> Iterator[list[list[Label]]]:
-        jobs = [(out / DRAWN, plan, self.options) for plan in plans]
-        if workers == 1 or len(jobs) == 1:
-            yield from _reported(map(_draw_job, jobs), len(jobs), progress)
-            return
-        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
-            yield from _reported(pool.map(_draw_job, jobs, chunksize=2), len(jobs), progress)
 
     def _name(self, plans: list[ScenePlan], found: list[list[list[Label]]]) -> list[ImageFile]:
         """Parts and ids: train counts from 00001, val and test go on, scene after scene."""
@@ -272,12 +249,3 @@ def _write_text(file: Path, text: str) -> None:
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:
     _write_text(file, json.dumps(content, indent=1) + "\n")
-
-
-def _reported(
-    results: Iterator[list[list[Label]]], total: int, progress: Callable[[int, int], None] | None
-) -> Iterator[list[list[Label]]]:
-    for done, found in enumerate(results, start=1):
-        if progress is not None:
-            progress(done, total)
-        yield found

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from veritrain.errors import StorageError
 from veritrain.worlds.anovox_setup import archive_name, configuration, output_name
 from veritrain.worlds.anovox_writer import scenario_folder, write_broken_scenario, write_scenario
-from veritrain.worlds.free_folder import demand_free
+from veritrain.worlds.drawing_jobs import drawn
+from veritrain.worlds.free_folder import whole_or_nothing
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.plan import ScenarioPlan, plan_scenarios
 
@@ -74,33 +71,13 @@ class DrivingWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        demand_free(folder)
-        try:
+        with whole_or_nothing(folder, "driving", room="about 0.5 MB a frame"):
             folder.mkdir(parents=True, exist_ok=True)
             plans = plan_scenarios(self.options)
-            counts = list(self._write_all(folder, plans, progress, workers or os.cpu_count() or 1))
+            jobs = [(folder, plan, self.options) for plan in plans]
+            counts = list(drawn(_write_job, jobs, progress, workers=workers))
             self._write_rest(folder, plans, counts)
-        except OSError as error:
-            for child in folder.glob("AnoVox_*"):
-                shutil.rmtree(child, ignore_errors=True)
-            raise StorageError(
-                "the driving world cannot be written",
-                file=folder,
-                expected="a writable folder with room for about 0.5 MB a frame",
-                found=str(error),
-                fix="free some space or choose another folder; the unfinished scenarios were removed",
-            ) from error
         return self._summary(folder, plans, counts)
-
-    def _write_all(
-        self, out: Path, plans: list[ScenarioPlan], progress: Callable[[int, int], None] | None, workers: int
-    ) -> Iterator[Counts]:
-        jobs = [(out, plan, self.options) for plan in plans]
-        if workers == 1 or len(jobs) == 1:
-            yield from _reported(map(_write_job, jobs), len(jobs), progress)
-            return
-        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
-            yield from _reported(pool.map(_write_job, jobs), len(jobs), progress)
 
     def _write_rest(self, out: Path, plans: list[ScenarioPlan], counts: list[Counts]) -> None:
         """Configuration folders, broken scenarios and the sidecar."""
@@ -158,13 +135,6 @@ class DrivingWorld:
 
 def _write_job(job: tuple[Path, ScenarioPlan, DrivingOptions]) -> Counts:
     return write_scenario(*job)
-
-
-def _reported(results: Iterator[Counts], total: int, progress: Callable[[int, int], None] | None) -> Iterator[Counts]:
-    for done, counts in enumerate(results, start=1):
-        if progress is not None:
-            progress(done, total)
-        yield counts
 
 
 def _tally(words: list[str]) -> dict[str, int]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from veritrain.errors import StorageError
+from veritrain.worlds.drawing_jobs import drawn
 from veritrain.worlds.echo_plan import HOME, VALVES, VIEWS, Recording, plan_recordings
 from veritrain.worlds.echo_render import Renderer
-from veritrain.worlds.free_folder import demand_free
+from veritrain.worlds.free_folder import whole_or_nothing
 from veritrain.worlds.options import EchoWorldOptions
 
 SIDECAR = "veritrain_world.json"
@@ -96,41 +93,16 @@ class EchoWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        demand_free(folder)
-        recordings = plan_recordings(self.options)
-        plans = plan_frames(recordings, self.options)
-        try:
+        with whole_or_nothing(folder, "echo", room="about 25 kB a frame"):
+            recordings = plan_recordings(self.options)
+            plans = plan_frames(recordings, self.options)
             for part in PARTS:
                 for kind in ("images", "labels"):
                     (folder / part / kind).mkdir(parents=True)
-            found = list(self._write_all(folder, recordings, plans, progress, workers or os.cpu_count() or 1))
+            jobs = [(folder, one, frames, self.options) for one, frames in zip(recordings, plans, strict=True)]
+            found = list(drawn(_write_job, jobs, progress, workers=workers, chunk=4))
             self._write_rest(folder, recordings, plans, found)
-        except OSError as error:
-            for part in PARTS:
-                shutil.rmtree(folder / part, ignore_errors=True)
-            raise StorageError(
-                "the echo world cannot be written",
-                file=folder,
-                expected="a writable folder with room for about 25 kB a frame",
-                found=str(error),
-                fix="free some space or choose another folder; the unfinished folders were removed",
-            ) from error
         return self._summary(folder, recordings, plans, found)
-
-    def _write_all(
-        self,
-        out: Path,
-        recordings: list[Recording],
-        plans: list[list[FramePlan]],
-        progress: Callable[[int, int], None] | None,
-        workers: int,
-    ) -> Iterator[list[Boxes]]:
-        jobs = [(out, one, frames, self.options) for one, frames in zip(recordings, plans, strict=True)]
-        if workers == 1 or len(jobs) == 1:
-            yield from _reported(map(_write_job, jobs), len(jobs), progress)
-            return
-        with ProcessPoolExecutor(max_workers=min(workers, len(jobs))) as pool:
-            yield from _reported(pool.map(_write_job, jobs, chunksize=4), len(jobs), progress)
 
     def _write_rest(
         self, out: Path, recordings: list[Recording], plans: list[list[FramePlan]], found: list[list[Boxes]]
@@ -258,12 +230,3 @@ def label_text(boxes: Boxes, view: str | None, options: EchoWorldOptions) -> str
         lines.append(" ".join(map(str, (VALVES.index(valve), *numbers))))
     text = "".join(f"{line}\n" for line in lines)
     return text if view is None else f"{text}\n" + " ".join("1" if one == view else "0" for one in VIEWS)
-
-
-def _reported(
-    results: Iterator[list[Boxes]], total: int, progress: Callable[[int, int], None] | None
-) -> Iterator[list[Boxes]]:
-    for done, found in enumerate(results, start=1):
-        if progress is not None:
-            progress(done, total)
-        yield found

@@ -1,10 +1,13 @@
-"""A folder that a world may be written to: nothing is ever written over."""
+"""A folder that a world may be written to: nothing is ever written over, and nothing is left half written."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from veritrain.errors import UsageError
+from veritrain.errors import StorageError, UsageError
 
 
 def demand_free(folder: Path) -> None:
@@ -21,3 +24,29 @@ def demand_free(folder: Path) -> None:
             found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
             fix="choose another folder, or remove this one",
         )
+
+
+@contextlib.contextmanager
+def whole_or_nothing(folder: Path, world: str, *, room: str) -> Iterator[None]:
+    """What is written below a free folder meanwhile stays only if all of it could be written.
+
+    Args:
+        world: its name. room: what it needs, such as "about 0.5 MB a frame".
+
+    Raises:
+        UsageError: the folder holds something.
+        StorageError: the disk is full or read-only; what was written is removed again.
+    """
+    demand_free(folder)
+    try:
+        yield
+    except OSError as error:
+        for made in list(folder.iterdir()) if folder.is_dir() else []:
+            shutil.rmtree(made, ignore_errors=True) if made.is_dir() else made.unlink(missing_ok=True)
+        raise StorageError(
+            f"the {world} world cannot be written",
+            file=folder,
+            expected=f"a writable folder with room for {room}",
+            found=str(error),
+            fix="free some space or choose another folder; what was written is removed again",
+        ) from error
