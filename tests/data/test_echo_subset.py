@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from label_folders import BOX, POLYGON, write_set
+from veritrain.data.choosing import draw_by_class
 from veritrain.data.detection_labels import LabelError
 from veritrain.data.echo import EchoFormat
-from veritrain.data.echo_subset import EchoSubsetOptions, choose_images, draw_patients, write_echo_subset
+from veritrain.data.echo_subset import EchoSubsetOptions, choose_images, write_echo_subset
 from veritrain.data.options import EchoOptions
 from veritrain.data.taking import CARD
 from veritrain.errors import ConfigError, LayoutError, StorageError, UsageError
@@ -98,7 +99,7 @@ class TestDrawing:
     @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.9])
     def test_each_class_has_its_share_and_at_least_one(self, share):
         for seed in range(5):
-            taken = draw_patients(self.CLASSES, share, seed)
+            taken = draw_by_class(self.CLASSES, share, seed)
             counts = Counter(one for name in taken for one in self.CLASSES[name])
             assert counts[2] >= max(1, int(2 * share + 0.5)) and "bare" in taken
             for number in (0, 1):
@@ -106,12 +107,12 @@ class TestDrawing:
                 assert wanted <= counts[number] <= max(wanted, counts[2]), "only patients of class 2 come on top"
 
     def test_all_are_all(self):
-        assert draw_patients(self.CLASSES, 1.0, 3) == set(self.CLASSES)
+        assert draw_by_class(self.CLASSES, 1.0, 3) == set(self.CLASSES)
 
     def test_it_depends_on_the_seed_alone(self):
         turned = dict(reversed(list(self.CLASSES.items())))
-        drawn = [frozenset(draw_patients(self.CLASSES, 0.3, seed)) for seed in (1, 2, 3, 4)]
-        assert draw_patients(turned, 0.3, 1) == drawn[0] and len(set(drawn)) > 2
+        drawn = [frozenset(draw_by_class(self.CLASSES, 0.3, seed)) for seed in (1, 2, 3, 4)]
+        assert draw_by_class(turned, 0.3, 1) == drawn[0] and len(set(drawn)) > 2
 
 
 LABELS = {

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from veritrain.worlds.drawing_jobs import drawn
+from veritrain.errors import StorageError, UsageError
+from veritrain.worlds.drawing_jobs import drawn, world_folder
 
 
 def doubled(number: int) -> tuple[int, int]:
@@ -26,3 +27,19 @@ def test_one_worker_or_one_job_needs_no_other_process_and_two_have_some():
     assert {process for _, process in drawn(doubled, range(4), workers=1)} == {here}
     assert {process for _, process in drawn(doubled, range(1), workers=4)} == {here}
     assert here not in {process for _, process in drawn(doubled, range(4), workers=2)}
+
+
+def test_nothing_that_was_there_is_touched(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError), world_folder(tmp_path, "toy", room="a grain"):
+        (tmp_path / "file").unlink()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_names_the_world_and_the_room_that_it_needs(tmp_path):
+    with (
+        pytest.raises(StorageError, match="the toy world cannot be written") as caught,
+        world_folder(tmp_path, "toy", room="a grain"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert "room for a grain" in str(caught.value.expected)

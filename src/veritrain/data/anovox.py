@@ -22,7 +22,7 @@ from veritrain.data.anovox_calibration import ASSUMED, calibration, demand_calib
 from veritrain.data.anovox_index import Problem, Scenario, index_scenario, layout_of, scenario_folders
 from veritrain.data.anovox_labels import frame_label, labels_from_ids, read_anomaly
 from veritrain.data.options import AnoVoxOptions
-from veritrain.data.sample import UNKNOWN, Frame, FrameKey
+from veritrain.data.sample import UNKNOWN, Frame, FrameKey, unknown_key
 from veritrain.data.sensors import (
     read_depth,
     read_instance,
@@ -355,13 +355,7 @@ class AnoVoxFormat:
     def _locate(self, key: FrameKey) -> tuple[Scenario, int]:
         scenario = self.scenarios.get(key.group)
         if scenario is None or not 0 <= key.index < len(scenario.frames):
-            raise LayoutError(
-                f"no frame '{key.id}'",
-                file=self.path,
-                expected="a key that keys() gave",
-                found=key.id,
-                fix="the data changed since the keys were read: read them again",
-            )
+            raise unknown_key(self.path, "frame", key)
         return scenario, scenario.frames[key.index]
 
     def _files(self, scenario: Scenario, number: int) -> list[Path]:

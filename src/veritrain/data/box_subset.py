@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from veritrain.data.boxed_images import BoxedImages
-from veritrain.data.choosing import demand_possible, draw_groups, words_of
+from veritrain.data.choosing import demand_possible, draw_by_class, words_of
 from veritrain.data.coco_boxes import CocoBoxes
 from veritrain.data.coco_json import read_document
 from veritrain.data.detection_sample import DetectionKey
 from veritrain.data.dior import DiorFormat
 from veritrain.data.scene_groups import SCENES
-from veritrain.data.taking import WORLD, demand_apart, take, whole_or_nothing, world_card, write_card
+from veritrain.data.taking import WORLD, demand_apart, place_below, take, whole_or_nothing, world_card, write_card
 from veritrain.errors import LayoutError, UsageError
-
-NO_CLASS = 2**31
-"""Stands for "no object at all" where groups are drawn class by class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +87,7 @@ def write_box_subset(source: DiorFormat | CocoBoxes, out: Path | str, options: B
         both = (source.folders.horizontal, source.folders.oriented)
         files += [kind[key.id] for key in keys for kind in both if key.id in kind]
         files += [source.folders.scenes] if source.folders.scenes is not None else []
-    places = [_below(source.root, file) for file in files]
+    places = [place_below(source.root, file) for file in files]
     with whole_or_nothing(folder, link=options.link):
         for file, place in zip(files, places, strict=True):
             take(file, folder / place, link=options.link)
@@ -135,8 +131,7 @@ def choose_groups(source: BoxedImages, options: BoxSubsetOptions) -> list[Detect
             found="none",
             fix="`veritrain data check` counts classes and groups",
         )
-    strata = {name: {(number,) for number in those or (NO_CLASS,)} for name, those in left.items()}
-    drawn = draw_groups(strata, options.share, options.seed)
+    drawn = draw_by_class(left, options.share, options.seed)
     return [key for key in source.keys() if key.group in drawn]  # noqa: SIM118
 
 
@@ -147,7 +142,7 @@ def _dior_texts(source: DiorFormat, keys: Sequence[DetectionKey]) -> dict[str, b
     for lines in source.folders.splits.values():
         for file in dict.fromkeys(line.file for line in lines):
             kept = [line for line in file.read_bytes().splitlines(keepends=True) if Path(_text(line)).stem in taken]
-            found[_below(source.root, file)] = b"".join(kept)
+            found[place_below(source.root, file)] = b"".join(kept)
     return found
 
 
@@ -167,7 +162,7 @@ def _coco_texts(source: CocoBoxes, keys: Sequence[DetectionKey]) -> dict[str, by
         ids = {number for number, name in source.numbers[file].items() if name in names}
         content["images"] = [one for one in document.images if one.get("id") in ids]
         content["annotations"] = [one for one in document.annotations if one.get("image_id") in ids]
-        place = file.name if file == source.path else _below(source.root, file)
+        place = file.name if file == source.path else place_below(source.root, file)
         found[place] = (json.dumps(content, allow_nan=False) + "\n").encode()
     return found
 
@@ -179,19 +174,6 @@ def _take_cards(source: BoxedImages, folder: Path) -> None:
         take(card, folder / WORLD, link=False)
     if isinstance(source, CocoBoxes) and (source.root / SCENES).is_file():
         take(source.root / SCENES, folder / SCENES, link=False)
-
-
-def _below(root: Path, file: Path) -> str:
-    place = os.path.relpath(file, root).replace(os.sep, "/")
-    if place.startswith("../"):
-        raise LayoutError(
-            "the data set has files outside of its folder",
-            file=file,
-            expected=f"everything below {root}",
-            found="a folder beside or above it",
-            fix="give the folder that holds all of it",
-        )
-    return place
 
 
 def _summary(source: BoxedImages, folder: Path, keys: Sequence[DetectionKey], files: int) -> BoxSubsetSummary:

@@ -21,7 +21,7 @@ from veritrain.data.detection_inventory import AnnotationError, DetectionInvento
 from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
 from veritrain.data.image_file import image_hash, read_image, smaller
 from veritrain.data.options import BoxOptions
-from veritrain.data.sample import UNKNOWN
+from veritrain.data.sample import UNKNOWN, unknown_key
 from veritrain.errors import LayoutError
 
 DECODER_VERSION = 1
@@ -96,13 +96,7 @@ class BoxedImages:
         """
         found = self._images.get(key.id)
         if found is None:
-            raise LayoutError(
-                f"no image '{key.id}'",
-                file=self.path,
-                expected="a key that keys() gave",
-                found=key.id,
-                fix="the data changed since the keys were read: read them again",
-            )
+            raise unknown_key(self.path, "image", key)
         return found
 
     def files(self, key: DetectionKey) -> tuple[Path, Path]:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veritrain.data.entry import read_about, read_entry, store_entry
-from veritrain.data.sample import FrameKey
+from veritrain.data.sample import FrameKey, unknown_key
 from veritrain.errors import BrokenFileError, LayoutError
 
 FOLDER = ".veritrain-cache"
@@ -172,13 +172,7 @@ class SampleCache(ABC, Generic[SourceT, KeyT, SampleT]):
 
     def _entry(self, key: KeyT) -> Entry:
         if key.id not in self._entries:
-            raise LayoutError(
-                f"no readable {self.one} '{key.id}'",
-                file=self.source.path,
-                expected="a key that keys() gave",
-                found=key.id,
-                fix="read the keys again",
-            )
+            raise unknown_key(self.source.path, f"readable {self.one}", key)
         return self._entries[key.id]
 
     def _prepare(self, workers: int, progress: Callable[[int, int], None] | None) -> None:

@@ -15,6 +15,9 @@ T = TypeVar("T")
 Stratum = tuple[int, ...]
 """Whole numbers that name a stratum; beside the seed they are the key of its drawing."""
 
+NO_CLASS = 2**31
+"""Stands for "no object at all" where groups are drawn class by class."""
+
 
 def demand_possible(*, share: float, frames: int, seed: int, example: int) -> None:
     """Refuse options of a part that no part can have.
@@ -62,6 +65,17 @@ def draw_groups(strata: Mapping[str, Iterable[Stratum]], share: float, seed: int
         order = np.random.default_rng([seed, *stratum]).permutation(len(rest))
         taken |= {rest[place] for place in order[: max(lacking, 0)]}
     return taken
+
+
+def draw_by_class(classes: Mapping[str, set[int]], share: float, seed: int) -> set[str]:
+    """``share`` of the groups of each class, as :func:`draw_groups` draws; those without any object are a class too.
+
+    Args:
+        classes: group -> numbers of the classes that it has.
+        share: above 0 and at most 1.
+    """
+    strata = {name: {(number,) for number in those or (NO_CLASS,)} for name, those in classes.items()}
+    return draw_groups(strata, share, seed)
 
 
 def spaced(frames: Sequence[T], count: int) -> list[T]:

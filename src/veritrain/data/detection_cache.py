@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 from veritrain.data.boxed_images import BoxedImages
 from veritrain.data.cache import Broken, OnBroken, Packed, SampleCache
 from veritrain.data.detection_inventory import DetectionInventory, FileProblem
-from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
+from veritrain.data.detection_sample import BoxedSource, DetectionKey, DetectionSample, FrameLabels
 from veritrain.data.echo import EchoFormat
 from veritrain.data.image_file import image_hash
 from veritrain.data.options import EchoOptions
@@ -23,7 +23,7 @@ CHUNK = 64
 """Images that a worker process decodes at a time."""
 
 
-class DetectionFormat(Protocol):
+class DetectionFormat(BoxedSource, Protocol):
     """A format of images with boxes: :class:`EchoFormat`, and :class:`BoxedImages` with the formats that are such."""
 
     @property
@@ -34,18 +34,6 @@ class DetectionFormat(Protocol):
 
     @property
     def options(self) -> OnBroken: ...
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def views(self) -> tuple[str, ...]: ...
-
-    def keys(self) -> list[DetectionKey]: ...
-
-    def labels(self, key: DetectionKey) -> FrameLabels: ...
-
-    def read(self, key: DetectionKey) -> DetectionSample: ...
 
     def file_hash(self, key: DetectionKey) -> str: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,3 +84,19 @@ class DetectionSample:
     view: int
     width: int
     height: int
+
+
+class BoxedSource(Protocol):
+    """What every format of images with boxes gives, and every cache of one."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def views(self) -> tuple[str, ...]: ...
+
+    def keys(self) -> list[DetectionKey]: ...
+
+    def labels(self, key: DetectionKey) -> FrameLabels: ...
+
+    def read(self, key: DetectionKey) -> DetectionSample: ...

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
+from veritrain.data.detection_sample import BoxedSource, DetectionKey
 from veritrain.data.sample import UNKNOWN
 from veritrain.errors import UsageError
 
@@ -22,20 +22,8 @@ LEAST_SIDE = 480
 """Smaller images are enlarged by a whole factor, so that the lines do not hide them."""
 
 
-class Drawable(Protocol):
+class Drawable(BoxedSource, Protocol):
     """A format of images with boxes: names, labels, images and the files that they lie in."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def views(self) -> tuple[str, ...]: ...
-
-    def keys(self) -> list[DetectionKey]: ...
-
-    def labels(self, key: DetectionKey) -> FrameLabels: ...
-
-    def read(self, key: DetectionKey) -> DetectionSample: ...
 
     def files(self, key: DetectionKey) -> tuple[Path, Path]: ...
 

@@ -23,6 +23,7 @@ from veritrain.data.detection_set import find_description, image_folders, read_s
 from veritrain.data.echo_names import PATTERN, Origin, origin_of
 from veritrain.data.image_file import image_hash, read_image, smaller
 from veritrain.data.options import EchoOptions
+from veritrain.data.sample import unknown_key
 from veritrain.errors import DataError, LayoutError
 
 DECODER_VERSION = 1
@@ -320,11 +321,5 @@ class EchoFormat:
     def _locate(self, key: DetectionKey) -> _Frame:
         frame = self._frames.get(key.id)
         if frame is None:
-            raise LayoutError(
-                f"no image '{key.id}'",
-                file=self.path,
-                expected="a key that keys() gave",
-                found=key.id,
-                fix="the data changed since the keys were read: read them again",
-            )
+            raise unknown_key(self.path, "image", key)
         return frame

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,15 +11,13 @@ from typing import Any
 
 import yaml
 
-from veritrain.data.choosing import demand_possible, draw_groups, spaced, words_of
+from veritrain.data.choosing import demand_possible, draw_by_class, spaced, words_of
 from veritrain.data.detection_sample import DetectionKey
 from veritrain.data.echo import EchoFormat
 from veritrain.data.sample import UNKNOWN
-from veritrain.data.taking import WORLD, demand_apart, take, whole_or_nothing, world_card, write_card
+from veritrain.data.taking import WORLD, demand_apart, place_below, take, whole_or_nothing, world_card, write_card
 from veritrain.errors import DataError, LayoutError, UsageError
 
-NO_CLASS = 2**31
-"""Stands for "no object at all" where patients are drawn class by class."""
 PART_OF_NONE = "train"
 """What data.yaml calls images that no published part holds: it has no word for them."""
 
@@ -95,7 +92,7 @@ def write_echo_subset(source: EchoFormat, out: Path | str, options: EchoSubsetOp
     keys = choose_images(source, options)
     demand_apart(folder, root)
     files = [file for key in keys for file in source.files(key)]
-    places = [_below(root, file) for file in files]
+    places = [place_below(root, file) for file in files]
     with whole_or_nothing(folder, link=options.link):
         for file, place in zip(files, places, strict=True):
             take(file, folder / place, link=options.link)
@@ -119,7 +116,7 @@ def choose_images(source: EchoFormat, options: EchoSubsetOptions) -> list[Detect
         classes[key.group] |= {int(number) for number in source.labels(key).classes}
     left = _named(source, classes, words_of(options.patients))
     left = _with_class(source, left, words_of(options.classes))
-    drawn = draw_patients(left, options.share, options.seed)
+    drawn = draw_by_class(left, options.share, options.seed)
     videos: dict[str, list[DetectionKey]] = defaultdict(list)
     for key in source.keys():  # noqa: SIM118
         if key.group in drawn:
@@ -129,17 +126,6 @@ def choose_images(source: EchoFormat, options: EchoSubsetOptions) -> list[Detect
         ordered = sorted(those, key=lambda key: (key.frame, key.id))
         taken |= {key.id for key in spaced(ordered, options.frames)}
     return [key for key in source.keys() if key.id in taken]  # noqa: SIM118
-
-
-def draw_patients(classes: Mapping[str, set[int]], share: float, seed: int) -> set[str]:
-    """``share`` of the patients of each class, as :func:`draw_groups` draws; those without any object are a class too.
-
-    Args:
-        classes: patient -> numbers of the classes that they have.
-        share: above 0 and at most 1.
-    """
-    strata = {name: {(number,) for number in those or (NO_CLASS,)} for name, those in classes.items()}
-    return draw_groups(strata, share, seed)
 
 
 def _named(source: EchoFormat, classes: Mapping[str, set[int]], words: Sequence[str]) -> dict[str, set[int]]:
@@ -174,20 +160,6 @@ def _with_class(source: EchoFormat, classes: Mapping[str, set[int]], words: Sequ
     return left
 
 
-def _below(root: Path, file: Path) -> str:
-    """Where a file lies below the data set, with "/"."""
-    place = os.path.relpath(file, root).replace(os.sep, "/")
-    if place.startswith("../"):
-        raise LayoutError(
-            "the data set has files outside of its folder",
-            file=file,
-            expected=f"images and labels below {root}",
-            found="a folder beside or above it",
-            fix="give a data.yaml that lies above all of them",
-        )
-    return place
-
-
 def _description(source: EchoFormat, keys: Sequence[DetectionKey]) -> dict[str, Any]:
     """The content of data.yaml; what nobody said stays unsaid."""
     content: dict[str, Any] = {"nc": len(source.classes)}
@@ -199,7 +171,7 @@ def _description(source: EchoFormat, keys: Sequence[DetectionKey]) -> dict[str, 
     folders: dict[str, set[str]] = defaultdict(set)
     for part, images in source.set.parts.items():
         for image in taken.intersection(images):
-            folders[part or PART_OF_NONE].add(PurePosixPath(_below(source.set.root, image)).parent.as_posix())
+            folders[part or PART_OF_NONE].add(PurePosixPath(place_below(source.set.root, image)).parent.as_posix())
     for part, those in folders.items():
         outer = sorted(one for one in those if not any(_lies_in(one, other) for other in those))
         content[part] = outer[0] if len(outer) == 1 else outer

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from veritrain.errors import LayoutError
 
 UNKNOWN = -1
 """Label value for "not known or not to be judged"; never read as normal."""
@@ -65,6 +68,17 @@ class FrameKey:
     kind: str
     index: int
     """0-based position of the frame inside its scenario (sorted by frame counter)."""
+
+
+def unknown_key(path: Path, what: str, key: FrameKey) -> LayoutError:
+    """The error of a key that a source never gave; ``what``: "image", "frame"."""
+    return LayoutError(
+        f"no {what} '{key.id}'",
+        file=path,
+        expected="a key that keys() gave",
+        found=key.id,
+        fix="the data changed since the keys were read: read them again",
+    )
 
 
 class FrameSource(Protocol):

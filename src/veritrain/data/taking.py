@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from veritrain.errors import StorageError, UsageError
+from veritrain.data.free_folder import demand_free, undone_on_failure
+from veritrain.errors import LayoutError, StorageError, UsageError
 
 WORLD = "veritrain_world.json"
 """The card of a made data set; a part of made data is made data."""
@@ -25,14 +26,7 @@ def demand_apart(folder: Path, root: Path) -> None:
     Raises:
         UsageError: it holds something, or lies inside the data set.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            "the folder holds something already",
-            file=folder,
-            expected="a folder that does not exist or is empty",
-            found="a file" if not folder.is_dir() else f"{sum(1 for _ in folder.iterdir())} entries",
-            fix="choose another folder, or remove this one",
-        )
+    demand_free(folder)
     if folder.resolve().is_relative_to(root.resolve()):
         raise UsageError(
             "the subset would lie inside the data set",
@@ -60,20 +54,33 @@ def whole_or_nothing(folder: Path, *, link: bool) -> Iterator[None]:
         StorageError: the disk is full, read-only, or cannot link.
     """
     existed = folder.exists()
+    expected = "a writable folder with room" + (", on the disk of the data set (--link)" if link else "")
+    fix = "leave out --link" if link else "free some space or choose another folder"
     try:
-        yield
-    except OSError as error:
-        for child in folder.iterdir() if existed and folder.is_dir() else []:
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
+        with undone_on_failure(folder, "the subset", expected=expected, fix=fix):
+            yield
+    except StorageError:
         if not existed:
             shutil.rmtree(folder, ignore_errors=True)
-        raise StorageError(
-            "the subset cannot be written",
-            file=folder,
-            expected="a writable folder with room" + (", on the disk of the data set (--link)" if link else ""),
-            found=str(error),
-            fix="leave out --link" if link else "free some space or choose another folder",
-        ) from error
+        raise
+
+
+def place_below(root: Path, file: Path) -> str:
+    """Where a file lies below the data set, with "/".
+
+    Raises:
+        LayoutError: it lies beside or above.
+    """
+    place = os.path.relpath(file, root).replace(os.sep, "/")
+    if place.startswith("../"):
+        raise LayoutError(
+            "the data set has files outside of its folder",
+            file=file,
+            expected=f"everything below {root}",
+            found="a folder beside or above it",
+            fix="give the folder, or the data.yaml, that lies above all of them",
+        )
+    return place
 
 
 def world_card(places: Sequence[Path]) -> Path | None:

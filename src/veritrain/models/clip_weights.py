@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError
 from veritrain.models.options import ClipName, ClipOptions
-from veritrain.models.state_match import listed, mismatch, unusable
+from veritrain.models.state_match import demand_usable, listed, mismatch
 from veritrain.models.weight_file import read_tensors
 from veritrain.record import sha256_of
 
@@ -93,14 +93,7 @@ def load_clip_file(network: nn.Module, options: ClipOptions) -> KeyReport:
     known = {name: value for name, value in own.items() if name in given or not name.endswith(COUNTER)}
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     _demand_fit(options, known, given, fitting, path)
-    if at_fault := unusable({name: value for name, value in fitting.items() if own[name].is_floating_point()}):
-        raise CheckpointError(
-            "the weight file holds no usable weights",
-            expected="finite floating-point numbers",
-            found=at_fault,
-            fix="take the file of the unquantised, finished training",
-            file=path,
-        )
+    demand_usable({name: value for name, value in fitting.items() if own[name].is_floating_point()}, path)
     network.load_state_dict({names[name]: value for name, value in fitting.items()}, strict=False)
     return KeyReport(
         file=path.name,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from torch import Tensor
+
+from veritrain.errors import CheckpointError
 
 MOST_NAMED = 12
 
@@ -30,6 +33,18 @@ def unusable(weights: Mapping[str, Tensor]) -> str:
         "with NaN or infinity": [name for name, one in weights.items() if not one.float().isfinite().all()],
     }
     return "; ".join(f"{len(names)} {word}: {listed(names)}" for word, names in parts.items() if names)
+
+
+def demand_usable(weights: Mapping[str, Tensor], file: Path) -> None:
+    """Raises CheckpointError where a file holds whole numbers, NaN or infinity instead of weights."""
+    if at_fault := unusable(weights):
+        raise CheckpointError(
+            "the weight file holds no usable weights",
+            expected="finite floating-point numbers",
+            found=at_fault,
+            fix="take the file of the unquantised, finished training",
+            file=file,
+        )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError, ConfigError
-from veritrain.models.state_match import mismatch, unusable
+from veritrain.models.state_match import demand_usable, mismatch
+from veritrain.models.weight_file import read_safetensors
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -48,19 +46,8 @@ def load_tower(tower: nn.Module, path: str | Path) -> None:
             fix="choose the image_tower that the file was made with, or another file",
             file=path,
         )
-    _demand_numbers(path, {name: value for name, value in tensors.items() if own[name].is_floating_point()})
+    demand_usable({name: value for name, value in tensors.items() if own[name].is_floating_point()}, path)
     tower.load_state_dict(tensors, strict=False)
-
-
-def _demand_numbers(path: Path, weights: Mapping[str, Tensor]) -> None:
-    if at_fault := unusable(weights):
-        raise CheckpointError(
-            "the weight file holds no usable weights",
-            expected="finite floating-point numbers",
-            found=at_fault,
-            fix="take the file of the unquantised, finished training",
-            file=path,
-        )
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -83,9 +70,4 @@ def _read(path: Path) -> dict[str, Tensor]:
             "torch.load('weights.pth', weights_only=True), 'weights.safetensors')",
             file=path,
         )
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            "the weights cannot be read", expected="a .safetensors file", found=str(error), file=path
-        ) from error
+    return read_safetensors(path)

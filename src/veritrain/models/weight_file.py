@@ -33,6 +33,11 @@ def read_tensors(path: Path, *, convert: str) -> dict[str, Tensor]:
     demand_weight_file(path)
     if path.suffix.lower() in PICKLED:
         return _plain(_unpickled(path, convert), path, convert)
+    return read_safetensors(path)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, on the CPU. Raises CheckpointError where it cannot be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError
-from veritrain.models.state_match import listed, mismatch, unusable
+from veritrain.models.state_match import demand_usable, listed, mismatch
 from veritrain.models.weight_file import demand_weight_file
 from veritrain.models.yolo import MULTIPLES, Yolo, level_widths
 from veritrain.models.yolo_view import DualYolo, YoloView
@@ -211,14 +211,7 @@ class _Match:
     def demand_numbers(self) -> None:
         """Raises CheckpointError where what is taken holds no weights."""
         weights = {name: value for name, value in self.tensors.items() if not name.endswith(COUNTER)}
-        if at_fault := unusable(weights):
-            raise CheckpointError(
-                "the weight file holds no usable weights",
-                expected="finite floating-point numbers",
-                found=at_fault,
-                fix="take the file of the unquantised, finished training",
-                file=self.file,
-            )
+        demand_usable(weights, self.file)
 
     def unused(self) -> dict[str, str]:
         """Parts of the file that no network takes."""

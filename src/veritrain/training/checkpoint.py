@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from veritrain.errors import CheckpointError
+from veritrain.models.weight_file import read_safetensors
 from veritrain.record import RunFolder, sha256_of, write_json
 from veritrain.training.layout import lay_out_state
 from veritrain.training.storage import bytes_needed, storage_error
@@ -266,7 +267,7 @@ def load_weights(source: Checkpoint | Path | str, model: nn.Module, *, strict: b
     if isinstance(source, Checkpoint):
         tensors = source.weights()
     else:
-        tensors = read(path).weights() if path.is_dir() else _read_file(path)
+        tensors = read(path).weights() if path.is_dir() else read_safetensors(path)
     own = model.state_dict()
     faults = [f"{name}: {_shape(own[name])} here, {_shape(tensors[name])} there" for name in own.keys() & tensors.keys()
               if own[name].shape != tensors[name].shape]  # fmt: skip
@@ -296,15 +297,6 @@ def load_raw(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
-
-
-def _read_file(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            "the weights cannot be read", expected="a .safetensors file", found=str(error), file=path
-        ) from error
 
 
 def load_optimiser(checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) -> None:

@@ -33,8 +33,7 @@ from veritrain.worlds.dior_files import (
     oriented_xml,
     split_text,
 )
-from veritrain.worlds.drawing_jobs import drawn
-from veritrain.worlds.free_folder import whole_or_nothing
+from veritrain.worlds.drawing_jobs import drawn, world_folder
 from veritrain.worlds.options import AerialOptions
 
 SIDECAR = "veritrain_world.json"
@@ -111,7 +110,7 @@ class AerialWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        with whole_or_nothing(folder, "aerial", room="about 30 kB an image of 256 x 256"):
+        with world_folder(folder, "aerial", room="about 30 kB an image of 256 x 256"):
             plans = plan_scenes(self.options)
             (folder / DRAWN).mkdir(parents=True)
             jobs = [(folder / DRAWN, plan, self.options) for plan in plans]

@@ -1,16 +1,38 @@
-"""The parts of a world, drawn side by side in processes; in their order, with progress."""
+"""The parts of a world, drawn side by side in processes, in their order and with progress, into a folder of its own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
+
+from veritrain.data.free_folder import demand_free, undone_on_failure
 
 Job = TypeVar("Job")
 Drawn = TypeVar("Drawn")
 Progress = Callable[[int, int], None]
 """Told how many jobs are done, of how many."""
+
+
+@contextmanager
+def world_folder(folder: Path, world: str, *, room: str) -> Iterator[None]:
+    """A world is written below a free folder, or nothing is.
+
+    Args:
+        world: its name. room: what it needs, such as "about 0.5 MB a frame".
+
+    Raises:
+        UsageError: the folder holds something.
+        StorageError: the disk is full or read-only; what was written is removed again.
+    """
+    demand_free(folder)
+    expected = f"a writable folder with room for {room}"
+    fix = "free some space or choose another folder; what was written is removed again"
+    with undone_on_failure(folder, f"the {world} world", expected=expected, fix=fix):
+        yield
 
 
 def drawn(

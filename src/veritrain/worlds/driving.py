@@ -10,8 +10,7 @@ from typing import Any
 
 from veritrain.worlds.anovox_setup import archive_name, configuration, output_name
 from veritrain.worlds.anovox_writer import scenario_folder, write_broken_scenario, write_scenario
-from veritrain.worlds.drawing_jobs import drawn
-from veritrain.worlds.free_folder import whole_or_nothing
+from veritrain.worlds.drawing_jobs import drawn, world_folder
 from veritrain.worlds.options import DrivingOptions
 from veritrain.worlds.plan import ScenarioPlan, plan_scenarios
 
@@ -71,7 +70,7 @@ class DrivingWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        with whole_or_nothing(folder, "driving", room="about 0.5 MB a frame"):
+        with world_folder(folder, "driving", room="about 0.5 MB a frame"):
             folder.mkdir(parents=True, exist_ok=True)
             plans = plan_scenarios(self.options)
             jobs = [(folder, plan, self.options) for plan in plans]

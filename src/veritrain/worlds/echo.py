@@ -13,10 +13,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from veritrain.worlds.drawing_jobs import drawn
+from veritrain.worlds.drawing_jobs import drawn, world_folder
 from veritrain.worlds.echo_plan import HOME, VALVES, VIEWS, Recording, plan_recordings
 from veritrain.worlds.echo_render import Renderer
-from veritrain.worlds.free_folder import whole_or_nothing
 from veritrain.worlds.options import EchoWorldOptions
 
 SIDECAR = "veritrain_world.json"
@@ -93,7 +92,7 @@ class EchoWorld:
             StorageError: the disk is full or read-only; what was written is removed again.
         """
         folder = Path(out)
-        with whole_or_nothing(folder, "echo", room="about 25 kB a frame"):
+        with world_folder(folder, "echo", room="about 25 kB a frame"):
             recordings = plan_recordings(self.options)
             plans = plan_frames(recordings, self.options)
             for part in PARTS:

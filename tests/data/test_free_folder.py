@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from veritrain.data.free_folder import demand_free, undone_on_failure
 from veritrain.errors import StorageError, UsageError
-from veritrain.worlds.free_folder import demand_free, whole_or_nothing
 
 
 def test_a_new_or_an_empty_folder_is_free(tmp_path):
@@ -22,7 +22,7 @@ def test_a_file_or_a_full_folder_is_not(tmp_path):
 
 
 def written(folder, error=None):
-    with whole_or_nothing(folder, "toy", room="a grain"):
+    with undone_on_failure(folder, "the toy", expected="room for a grain", fix="elsewhere"):
         (folder / "part").mkdir(parents=True)
         (folder / "part" / "a").write_text("a")
         (folder / "card").write_text("b")
@@ -36,7 +36,7 @@ def test_what_could_be_written_whole_stays(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_and_says_what_was_needed(tmp_path):
-    with pytest.raises(StorageError, match="the toy world cannot be written") as caught:
+    with pytest.raises(StorageError, match="the toy cannot be written") as caught:
         written(tmp_path / "new", OSError(28, "No space left on device"))
     assert not list((tmp_path / "new").iterdir())
     assert "room for a grain" in str(caught.value.expected) and "No space left" in str(caught.value.found)
@@ -45,10 +45,3 @@ def test_a_full_disk_leaves_nothing_and_says_what_was_needed(tmp_path):
 def test_an_error_of_another_kind_is_not_a_full_disk(tmp_path):
     with pytest.raises(ValueError, match="ours"):
         written(tmp_path / "new", ValueError("ours"))
-
-
-def test_nothing_that_was_there_is_touched(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError):
-        written(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,10 +1,10 @@
-"""A folder that a world may be written to: nothing is ever written over, and nothing is left half written."""
+"""A folder that may be written to: nothing is ever written over, and nothing is left half written."""
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from veritrain.errors import StorageError, UsageError
@@ -26,27 +26,21 @@ def demand_free(folder: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def whole_or_nothing(folder: Path, world: str, *, room: str) -> Iterator[None]:
+@contextmanager
+def undone_on_failure(folder: Path, what: str, *, expected: str, fix: str) -> Iterator[None]:
     """What is written below a free folder meanwhile stays only if all of it could be written.
 
     Args:
-        world: its name. room: what it needs, such as "about 0.5 MB a frame".
+        what: is written. expected, fix: of the error.
 
     Raises:
-        UsageError: the folder holds something.
         StorageError: the disk is full or read-only; what was written is removed again.
     """
-    demand_free(folder)
     try:
         yield
     except OSError as error:
         for made in list(folder.iterdir()) if folder.is_dir() else []:
             shutil.rmtree(made, ignore_errors=True) if made.is_dir() else made.unlink(missing_ok=True)
         raise StorageError(
-            f"the {world} world cannot be written",
-            file=folder,
-            expected=f"a writable folder with room for {room}",
-            found=str(error),
-            fix="free some space or choose another folder; what was written is removed again",
+            f"{what} cannot be written", file=folder, expected=expected, found=str(error), fix=fix
         ) from error
