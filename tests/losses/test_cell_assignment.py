@@ -33,7 +33,9 @@ def made_targets(count: int = 12, seed: int = 1) -> torch.Tensor:
     return targets
 
 
-def by_loops(boxes: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> dict[tuple[int, int], tuple[int, float]]:
+def by_loops(
+    boxes: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor
+) -> dict[tuple[int, int], tuple[int, float]]:
     """(image, cell) -> (row of the object, quality)."""
     wants: list[tuple[int, int, int, float, float]] = []
     finest, coarsest = CELLS[0, 2], CELLS[-1, 2]

@@ -11,6 +11,7 @@ from torchvision.ops import box_convert, generalized_box_iou
 from veritrain.errors import DataError, NonFiniteError
 from veritrain.losses.set_matching import (
     Costs,
+    Pairs,
     every_cost,
     every_generalised_iou,
     generalised_iou,
@@ -38,6 +39,10 @@ def made_answers(layers: int, images: int, queries: int, classes: int = 4) -> tu
     generator = torch.Generator().manual_seed(7)
     logits = 3 * torch.randn(layers, images, queries, classes, generator=generator)
     return made_boxes(layers, images, queries, seed=3), logits
+
+
+def rows_of(pairs: Pairs, answer: torch.Tensor) -> set[tuple[int, ...]]:
+    return {tuple(row) for row in torch.stack((pairs.layer, pairs.image, answer, pairs.target), 1).tolist()}
 
 
 def corners(boxes: torch.Tensor) -> torch.Tensor:
@@ -114,7 +119,9 @@ def test_the_assignment_is_that_of_brute_force(counts):
                 sum(float(costs[query, thing]) for thing, query in enumerate(chosen))
                 for chosen in permutations(range(5), count)
             )
-            assert sum(float(costs[q, t]) for q, t in zip(answers, things, strict=True)) == pytest.approx(best, abs=1e-5)
+            assert sum(float(costs[q, t]) for q, t in zip(answers, things, strict=True)) == pytest.approx(
+                best, abs=1e-5
+            )
 
 
 def test_queries_in_another_order_are_the_same_pairs():
@@ -122,8 +129,8 @@ def test_queries_in_another_order_are_the_same_pairs():
     targets = made_targets([3, 4])
     order = torch.randperm(8, generator=torch.Generator().manual_seed(2))
     one, two = match(boxes, logits, targets), match(boxes[:, :, order], logits[:, :, order], targets)
-    before = {(int(a), int(b), int(c), int(d)) for a, b, c, d in zip(one.layer, one.image, one.answer, one.target)}
-    after = {(int(a), int(b), int(order[c]), int(d)) for a, b, c, d in zip(two.layer, two.image, two.answer, two.target)}
+    before = rows_of(one, one.answer)
+    after = rows_of(two, order[two.answer])
     assert before == after
 
 

@@ -17,7 +17,8 @@ from veritrain.models.yolo_decode import corners_of
 
 ALPHA, GAMMA = 0.25, 2.0
 """Of the focal cost (Lin et al. 2017, equation 5)."""
-EPS = 1e-7
+LEAST_AREA = 1e-12
+"""In shares of an image: a bound and nothing added, so that boxes of two pixels have their true overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ def every_generalised_iou(first: Tensor, second: Tensor) -> Tensor:
 def generalised_iou(first: Tensor, second: Tensor) -> Tensor:
     """GIoU of pairs, in (-1, 1]: IoU less the share of the box around both that neither covers; (..., 4) -> (...)."""
     iou, union, around = _overlap(first, second)
-    return iou - (around - union) / (around + EPS)
+    return iou - (around - union) / around.clamp(min=LEAST_AREA)
 
 
 def pair_iou(first: Tensor, second: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ def _overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     union = (first[..., 2] * first[..., 3] + second[..., 2] * second[..., 3]) - meet
     width = torch.maximum(one[2], two[2]) - torch.minimum(one[0], two[0])
     height = torch.maximum(one[3], two[3]) - torch.minimum(one[1], two[1])
-    return meet / (union + EPS), union, width * height
+    return meet / union.clamp(min=LEAST_AREA), union, width * height
 
 
 @torch.no_grad()
