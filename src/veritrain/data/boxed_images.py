@@ -70,6 +70,7 @@ class BoxedImages:
     annotation: str
     """What the boxes are: "horizontal" or "oriented"."""
     views: tuple[str, ...] = ()
+    group_name = "scene"
 
     def __init__(self, path: Path, root: Path, options: BoxOptions, classes: Sequence[str]) -> None:
         self.path, self.root, self.options = path, root, options
