@@ -54,7 +54,10 @@ def test_changed_samples_make_batches(source, keys):
     frames = frames_of(source, keys, box_changes=EVERYTHING)
     samples = [frames.sample(index, epoch=1, seed=0) for index in range(len(frames))]
     batch = frames.collate(samples)
-    assert batch["image"].shape == (24, 3, 128, 128) and batch["targets"].shape[1] == 6
+    images = batch["image"]
+    assert images.shape == (24, 3, 128, 128) and float(images.min()) >= -1 and -1 < float(images.mean()) < 0.5
+    np.testing.assert_allclose((images[0].numpy() + 1) * 127.5, samples[0]["image"], atol=1e-4)
+    assert batch["targets"].shape[1] == 6
     assert batch["targets"][:, 1].max() < 16 and (batch["targets"][:, 2:] <= 1).all()
     corners = batch["targets"][:, 2:4] + batch["targets"][:, 4:] / 2
     assert (batch["targets"][:, 4:] * 128 >= 2 - 1e-4).all() and (corners <= 1 + 1e-6).all()

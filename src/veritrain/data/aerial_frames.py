@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from veritrain.data.box_changes import Change, Piece, changed, draw_change
-from veritrain.data.detection_frames import DetectionFrames, DetectionSource
+from veritrain.data.detection_frames import DetectionFrames, DetectionSource, shares_of_white
 from veritrain.data.detection_sample import DetectionKey
 from veritrain.data.options import BoxChanges, Hold
 from veritrain.data.spoilt import Labels
@@ -17,6 +17,7 @@ from veritrain.data.spoilt import Labels
 class AerialFrames(DetectionFrames):
     """As :class:`DetectionFrames`, without views, and with the changes that hold for pictures from above.
 
+    Batches hold images in [-1, 1], as the towers read them, and ``targets``, ``view`` (-1), ``placed`` and ``index``.
     The finished letterbox is what is kept and changed. ``placed`` of a changed sample is the letterbox itself: boxes of
     several images, cut anew, lie in no stored image.
 
@@ -52,6 +53,10 @@ class AerialFrames(DetectionFrames):
         image, boxes, classes = changed(change, [own, *others], self.box_changes.least_visible)
         whole = np.array((*self.shape, *self.shape, 0, 0), np.int64)
         return {**own, "image": image, "boxes": boxes, "classes": classes, "placed": whole}
+
+    def unpack(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A packed batch as the towers read it, on whatever device it is: images float32 in [-1, 1]."""
+        return {**batch, "image": shares_of_white(batch["image"]).mul_(2).sub_(1)}
 
     def with_permuted_labels(self, label_seed: int) -> Self:
         """The same images, changed alike, with labels exchanged between groups."""

@@ -255,3 +255,50 @@ class BoxChanges:
     def any(self) -> bool:
         """Whether anything is drawn at all."""
         return any((self.flip, self.turn, self.scale, self.crop, self.colour, self.mosaic))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AerialDataOptions:
+    """Which images from above train, select and test an open-vocabulary detector, and what is hidden from it.
+
+    Attributes:
+        data: a folder in DIOR's layout, or COCO's JSON; which of them, the content tells.
+        cache: where decoded images are kept; empty is beside the data set.
+        split: published (the data set's own parts), given (by scene), or val=train (spoilt on purpose).
+        novel: the classes that are not learned.
+        protocol: boxes-removed or images-removed (``data/open_vocabulary.py``).
+        imgsz: pixels of the longer side of an image, a multiple of 32.
+        boxes: auto, horizontal or oriented; block: ids that make a group without scenes: both of DIOR's layout.
+        on_broken: error, or skip (listed and counted), for files that cannot be meant and images that are missing.
+        labels: given, permuted or redrawn, of train and val; label_seed: which permutation.
+        changes: what is drawn for each training image.
+        hold: auto, memory or disk; memory_mb: what auto may use; workers: processes that make samples.
+
+    Raises:
+        ConfigError: imgsz does not fit the networks' cells.
+    """
+
+    data: str
+    cache: str = ""
+    split: Literal["published", "given", "val=train"] = "published"
+    novel: tuple[str, ...]
+    protocol: Literal["boxes-removed", "images-removed"] = "images-removed"
+    imgsz: int = 256
+    boxes: str = "auto"
+    block: int = 10
+    on_broken: str = "error"
+    labels: Literal["given", "permuted", "redrawn"] = "given"
+    label_seed: int = 0
+    changes: BoxChanges = BoxChanges()
+    hold: Literal["auto", "memory", "disk"] = "auto"
+    memory_mb: int = 2_000
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.imgsz < 32 or self.imgsz % 32:
+            raise ConfigError(
+                "imgsz does not fit the network's cells",
+                expected="a multiple of 32",
+                found=str(self.imgsz),
+                fix=f"--imgsz {max(32, self.imgsz // 32 * 32)}",
+            )
