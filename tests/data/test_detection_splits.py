@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dior_folders import TINY, write_dior
 from label_folders import BOX, write_set
 from veritrain.data.detection_splits import leak_between, split_detections, stratified
+from veritrain.data.dior import DiorFormat
 from veritrain.data.echo import EchoFormat
 from veritrain.data.splits import PARTS, load_split
 from veritrain.errors import SplitError
@@ -67,7 +69,32 @@ def test_impossible_shares_are_refused(shares):
 
 def test_two_patients_are_no_split():
     with pytest.raises(SplitError, match="too few patients"):
-        stratified({"a": set(), "b": set()}, {"a": 1, "b": 1})
+        stratified({"a": set(), "b": set()}, {"a": 1, "b": 1}, group_name="patient")
+
+
+class TestScenes:
+    """A set of aerial images has scenes, and its split says so."""
+
+    def test_by_group(self, aerial_world):
+        found = split_detections(DiorFormat(aerial_world))
+        assert found.told() == "split by group: no scene is in two parts"
+
+    def test_a_leak_names_scenes_and_images(self, tmp_path):
+        scenes = {"00001": "bay", "00002": "field", "00011": "hill", "00021": "bay", "00022": "wood"}
+        source = DiorFormat(write_dior(tmp_path, TINY, scenes=scenes))
+        told = split_detections(source, "published").told()
+        assert "new scenes" in told and "train/test: 1 of 2 scenes, 1 of 2 images" in told and "patient" not in told
+
+    def test_too_few(self, tmp_path):
+        source = DiorFormat(
+            write_dior(
+                tmp_path,
+                TINY,
+                scenes=dict.fromkeys(("00001", "00002", "00011"), "bay") | dict.fromkeys(("00021", "00022"), "field"),
+            )
+        )
+        with pytest.raises(SplitError, match="too few scenes"):
+            split_detections(source)
 
 
 class TestMadeWorld:

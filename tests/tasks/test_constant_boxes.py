@@ -86,3 +86,23 @@ def test_no_training_image_is_refused():
         ConstantBoxes.fit(labels(0), 0, 2)
     with pytest.raises(UsageError):
         ConstantBoxes.fit(labels(0), 100, 2)
+
+
+class TestOpen:
+    def test_a_class_without_labels_has_the_boxes_that_suit_the_others(self):
+        truths = labels(0)
+        found = ConstantBoxes.fit_open(truths, 200, 2, 3, boxes_per_class=3)
+        own = ConstantBoxes.fit(truths, 200, 2, boxes_per_class=3)
+        base = found.of_classes(0, 2)
+        np.testing.assert_array_equal(base.boxes, own.boxes)
+        np.testing.assert_array_equal(base.scores, own.scores)
+        novel = [found.of_classes(2 + number, 1) for number in range(3)]
+        assert all(np.array_equal(novel[0].boxes, other.boxes) for other in novel[1:])
+        assert set(every_iou(novel[0].boxes, PLACES).argmax(axis=1).tolist()) == {0, 1, 2}
+        # All of class 1 and a tenth of class 0 lie at the third place: 0.6 of the images' objects, two classes.
+        assert novel[0].scores.max() == pytest.approx(0.3, abs=0.04)
+
+    def test_classes_are_numbered_anew(self):
+        found = ConstantBoxes.fit_open(labels(0), 200, 2, 2).of_classes(2, 2)
+        assert set(found.classes.tolist()) == {0, 1} and not found.relative
+        assert set(found.predict(3).classes.tolist()) == {0, 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from veritrain.data.dior_names import DIOR_CLASSES
 from veritrain.worlds.aerial_palette import PALETTES, lighter, pick
 from veritrain.worlds.aerial_sites import LOOKS, SITES
 from veritrain.worlds.aerial_sketch import Sketch
@@ -33,6 +34,10 @@ SIZES = {
     "windmill": (46, 44),
 }
 LEVEL = sorted(set(LOOKS) - {"chimney", "windmill", "overpass", "stadium", "dam", "storagetank"})
+
+
+def test_the_classes_are_those_of_dior_in_its_order():
+    assert tuple(LOOKS) == DIOR_CLASSES
 
 
 def sketched(name, variant="standard", seed=0, turn=0.0):

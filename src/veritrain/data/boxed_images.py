@@ -26,6 +26,8 @@ from veritrain.errors import LayoutError
 
 DECODER_VERSION = 1
 """Part of every cache key: raise it when the same files would give other samples."""
+NAMED = 8
+"""Missing images that a message names."""
 MALFORMED = frozenset({"zero_area", "box_outside", "not_a_number", "crowd_unclear"})
 """Names of what is wrong with single boxes; every other name is of a file or an image."""
 
@@ -70,6 +72,7 @@ class BoxedImages:
     annotation: str
     """What the boxes are: "horizontal" or "oriented"."""
     views: tuple[str, ...] = ()
+    group_name = "scene"
 
     def __init__(self, path: Path, root: Path, options: BoxOptions, classes: Sequence[str]) -> None:
         self.path, self.root, self.options = path, root, options
@@ -164,11 +167,13 @@ class BoxedImages:
         """
         missing = self.missing()
         if missing and (self.options.on_broken == "error" or len(missing) == len(self._keys)):
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
             raise LayoutError(
                 "images are missing: boxes alone cannot be trained on",
                 file=self._images[missing[0].id].image,
                 expected=f"an image for each of the {len(self._keys)} annotations",
-                found=f"{len(missing)} of {len(self._keys)} are not there, the first: {missing[0].id}",
+                found=f"{len(missing)} of {len(self._keys)} are not there: "
+                f"{', '.join(key.id for key in missing[:NAMED])}{more}",
                 fix="add the images, or leave out those that are missing: on_broken='skip'",
             )
 

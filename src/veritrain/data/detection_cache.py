@@ -63,6 +63,11 @@ class CachedDetections(SampleCache[DetectionFormat, DetectionKey, DetectionSampl
         """View names, in the order of the view numbers."""
         return self.source.views
 
+    @property
+    def group_name(self) -> str:
+        """What must not be split: "patient" or "scene"."""
+        return self.source.group_name
+
     def labels(self, key: DetectionKey) -> FrameLabels:
         """Boxes, classes and view, without reading the image."""
         return self.source.labels(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from veritrain.data.detection_sample import DetectionKey, DetectionSample, FrameLabels
 from veritrain.data.held import exchanged_groups
-from veritrain.data.letterbox import GREY, STRIDE, Placement, bilinear, place
+from veritrain.data.letterbox import GREY, STRIDE, Placement, bilinear, overlap, place
 from veritrain.data.options import Hold, ImageChanges
 from veritrain.data.sample import UNKNOWN
 from veritrain.data.spoilt import Labels, Redraw
@@ -144,26 +144,20 @@ class DetectionFrames:
         found = self.source.labels(self.keys[index if self._donor is None else self._donor[index]])
         return found.boxes, found.classes, found.view
 
-    def with_permuted_labels(self, label_seed: int) -> DetectionFrames:
+    def with_permuted_labels(self, label_seed: int) -> Self:
         """The same images with labels exchanged between groups."""
-        twin = DetectionFrames(
-            self.source,
-            self.keys,
-            self.shape,
-            classes=self.classes,
-            views=self.views,
-            labels="permuted",
-            label_seed=label_seed,
-            changes=self.changes,
-            hold=self.hold,
-        )
+        twin = self._again(labels="permuted", label_seed=label_seed, changes=self.changes)
         twin._kept = self._kept
         return twin
 
-    def with_given_labels(self) -> DetectionFrames:
+    def with_given_labels(self) -> Self:
         """The same images, unmoved, with their own labels: what baselines are fitted on."""
-        return DetectionFrames(
-            self.source, self.keys, self.shape, classes=self.classes, views=self.views, hold=self.hold
+        return self._again()
+
+    def _again(self, **chosen: Any) -> Self:
+        """A set of the same images with other options."""
+        return type(self)(
+            self.source, self.keys, self.shape, classes=self.classes, views=self.views, hold=self.hold, **chosen
         )
 
     def label_of(self, index: int) -> bytes:
@@ -235,17 +229,11 @@ def _boxed(image: NDArray[np.uint8], placed: Placement) -> NDArray[np.uint8]:
     """(3, H, W): the scaled image in its letterbox; what a shift moves out of it is cut off."""
     full = np.full((*placed.full, 3), GREY, np.uint8)
     rows, columns = (
-        _overlap(start, side, whole)
+        overlap(start, side, whole)
         for start, side, whole in zip((placed.top, placed.left), placed.scaled, placed.full, strict=True)
     )
     full[rows[0], columns[0]] = image[rows[1], columns[1]]
     return np.ascontiguousarray(full.transpose(2, 0, 1))
-
-
-def _overlap(start: int, side: int, whole: int) -> tuple[slice, slice]:
-    """Where ``side`` pixels that begin at ``start`` meet ``whole`` pixels: in the whole, and in the part."""
-    low, high = max(start, 0), min(start + side, whole)
-    return slice(low, max(high, low)), slice(low - start, max(high, low) - start)
 
 
 def _moved(

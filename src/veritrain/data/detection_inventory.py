@@ -30,7 +30,7 @@ class DetectionInventory:
     Attributes:
         frames: images with readable labels, those without any object among them.
         objects: their boxes.
-        groups: patients, or what stands for them.
+        groups: patients, scenes, or what stands for them.
         videos: recordings, or what stands for them.
         classes: class names.
         views: view names; empty where no image has a view.

@@ -1,7 +1,7 @@
-"""Who trains, selects and tests: by patient, or as the data set's own folders say, with what they leak.
+"""Who trains, selects and tests: by group (a patient, a scene), or as the data set's own parts say, and what they leak.
 
-By patient, classes and views are spread over the parts by iterative stratification (Sechidis, Tsoumakas and Vlahavas,
-"On the stratification of multi-label data", ECML PKDD 2011, algorithm 1): a patient here is an example there.
+By group, classes and views are spread over the parts by iterative stratification (Sechidis, Tsoumakas and Vlahavas,
+"On the stratification of multi-label data", ECML PKDD 2011, algorithm 1): a group here is an example there.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from veritrain.errors import SplitError
 class LabelledDetections(Protocol):
     """A data set whose labels are known without decoding: :class:`EchoFormat` and :class:`CachedDetections`."""
 
+    @property
+    def group_name(self) -> str: ...
+
     def keys(self) -> list[DetectionKey]: ...
 
     def labels(self, key: DetectionKey) -> FrameLabels: ...
@@ -33,9 +36,9 @@ class Leak:
     """What two parts share.
 
     Attributes:
-        groups: patients in both. of_groups: patients of the second part.
+        groups: groups in both. of_groups: groups of the second part.
         videos: recordings in both. of_videos: recordings of the second part.
-        frames: images of the second part whose patient is in the first. of_frames: images of the second part.
+        frames: images of the second part whose group is in the first. of_frames: images of the second part.
     """
 
     groups: int
@@ -54,30 +57,38 @@ class DetectionSplit:
         policy: "group" or "published".
         split: the ids, groups and counts of each part; ``split.sha256`` is its digest, ``split.save`` writes it.
             ``counts`` holds frames, objects, groups, videos, unknown_views and empty (images without object).
-        leaks: "train/val", "train/test", "val/test" -> what both share; all zero by patient.
+        leaks: "train/val", "train/test", "val/test" -> what both share; all zero by group.
         lacking: part -> classes and views of the data set that none of its images has.
+        group_name: what a group of the data set is, "patient" or "scene".
     """
 
     policy: SplitPolicy
     split: Split
     leaks: Mapping[str, Leak]
     lacking: Mapping[str, tuple[str, ...]]
+    group_name: str
 
     @property
     def leaky(self) -> bool:
-        """Some patient is in two parts."""
+        """Some group is in two parts."""
         return any(leak.groups for leak in self.leaks.values())
 
     def told(self) -> str:
         """A sentence for the log: what the split is worth."""
         if not self.leaky:
-            return f"split by {self.policy}: no patient is in two parts"
+            return f"split by {self.policy}: no {self.group_name} is in two parts"
         shared = "; ".join(
-            f"{pair}: {leak.groups} of {leak.of_groups} patients, {leak.videos} of {leak.of_videos} videos"
+            f"{pair}: {leak.groups} of {leak.of_groups} {self.group_name}s, {self._further(leak)}"
             for pair, leak in self.leaks.items()
             if leak.groups
         )
-        return f"split by {self.policy}: IT LEAKS, scores on it say nothing about new patients ({shared})"
+        return f"split by {self.policy}: IT LEAKS, scores on it say nothing about new {self.group_name}s ({shared})"
+
+    def _further(self, leak: Leak) -> str:
+        """A scene has no videos: its images are what is shared."""
+        if self.group_name == "scene":
+            return f"{leak.frames} of {leak.of_frames} images"
+        return f"{leak.videos} of {leak.of_videos} videos"
 
     def as_json(self) -> dict[str, Any]:
         """Policy, digest, counts, leaks and what is lacking; no id and no group."""
@@ -102,17 +113,21 @@ def split_detections(
 
     Args:
         source: the data set.
-        policy: "group" deals out patients; "published" takes the data set's own folders, whatever they share.
-        shares: of patients in train, val and test, for "group"; they add up to 1.
+        policy: "group" deals out groups; "published" takes the data set's own parts, whatever they share.
+        shares: of groups in train, val and test, for "group"; they add up to 1.
         classes: names of the class numbers, for ``lacking``.
         views: names of the view numbers, for ``lacking``.
 
     Raises:
-        SplitError: shares do not add up, there are fewer than three patients, or no whole split is published.
+        SplitError: shares do not add up, there are fewer than three groups, or no whole split is published.
     """
     keys = source.keys()
     labels = {key.id: source.labels(key) for key in keys}
-    part_of = _published(keys) if policy == "published" else _by_group(keys, labels, shares)
+    part_of = (
+        _published(keys, source.group_name)
+        if policy == "published"
+        else _by_group(keys, labels, shares, source.group_name)
+    )
     members = {part: [key for key in keys if part_of[key.id] == part] for part in PARTS}
     split = Split(
         **{part: tuple(sorted(key.id for key in those)) for part, those in members.items()},
@@ -123,7 +138,7 @@ def split_detections(
         demand_disjoint(split)
     leaks = {f"{one}/{two}": leak_between(members[one], members[two]) for one, two in combinations(PARTS, 2)}
     lacking = {part: _lacking(keys, those, labels, classes, views) for part, those in members.items()}
-    return DetectionSplit(policy=policy, split=split, leaks=leaks, lacking=lacking)
+    return DetectionSplit(policy=policy, split=split, leaks=leaks, lacking=lacking, group_name=source.group_name)
 
 
 def leak_between(first: Sequence[DetectionKey], second: Sequence[DetectionKey]) -> Leak:
@@ -140,20 +155,23 @@ def leak_between(first: Sequence[DetectionKey], second: Sequence[DetectionKey]) 
     )
 
 
-def _published(keys: Sequence[DetectionKey]) -> dict[str, str]:
+def _published(keys: Sequence[DetectionKey], group_name: str) -> dict[str, str]:
     counts = Counter(key.published for key in keys)
     if any(not counts[part] for part in PARTS) or counts[""]:
         raise SplitError(
             "the data set publishes no whole split",
             expected="images in train, val and test, each image in one of them",
             found=", ".join(f"{part or 'in none'} {count}" for part, count in sorted(counts.items())),
-            fix="split by patient: policy 'group'",
+            fix=f"split by {group_name}: policy 'group'",
         )
     return {key.id: key.published for key in keys}
 
 
 def _by_group(
-    keys: Sequence[DetectionKey], labels: Mapping[str, FrameLabels], shares: tuple[float, float, float]
+    keys: Sequence[DetectionKey],
+    labels: Mapping[str, FrameLabels],
+    shares: tuple[float, float, float],
+    group_name: str,
 ) -> dict[str, str]:
     traits: dict[str, set[tuple[str, int]]] = defaultdict(set)
     frames: Counter[str] = Counter()
@@ -162,12 +180,16 @@ def _by_group(
         traits[key.group] |= {("class", int(number)) for number in one.classes}
         traits[key.group] |= {("view", one.view)} if one.view != UNKNOWN else set()
         frames[key.group] += 1
-    part_of_group = stratified(traits, frames, shares)
+    part_of_group = stratified(traits, frames, shares, group_name=group_name)
     return {key.id: part_of_group[key.group] for key in keys}
 
 
 def stratified(
-    traits: Mapping[str, set[tuple[str, int]]], weights: Mapping[str, int], shares: tuple[float, float, float] = SHARES
+    traits: Mapping[str, set[tuple[str, int]]],
+    weights: Mapping[str, int],
+    shares: tuple[float, float, float] = SHARES,
+    *,
+    group_name: str = "group",
 ) -> dict[str, str]:
     """Group -> part, so that each trait is in each part in about the shares of its groups.
 
@@ -180,11 +202,12 @@ def stratified(
         traits: group -> what it has: ("class", number), ("view", number).
         weights: group -> images.
         shares: of groups in train, val and test; they add up to 1.
+        group_name: what a group is, for the message.
 
     Raises:
         SplitError: shares do not add up, or there are fewer than three groups.
     """
-    _demand_possible(traits, shares)
+    _demand_possible(traits, shares, group_name)
     wanted = {part: share * len(traits) for part, share in zip(PARTS, shares, strict=True)}
     carriers = Counter(trait for those in traits.values() for trait in those)
     lacks = {
@@ -230,14 +253,14 @@ def _without_empty_parts(part_of: dict[str, str], order: Sequence[str]) -> dict[
     return part_of
 
 
-def _demand_possible(traits: Mapping[str, object], shares: tuple[float, float, float]) -> None:
+def _demand_possible(traits: Mapping[str, object], shares: tuple[float, float, float], group_name: str) -> None:
     demand_shares(shares)
     if len(traits) < len(PARTS):
         raise SplitError(
-            "too few patients for a split",
-            expected="at least 3 patients (or what stands for them)",
+            f"too few {group_name}s for a split",
+            expected=f"at least 3 {group_name}s (or what stands for them)",
             found=str(len(traits)),
-            fix="add patients: images of one patient in two parts would show nothing about others",
+            fix=f"add {group_name}s: images of one {group_name} in two parts would show nothing about others",
         )
 
 

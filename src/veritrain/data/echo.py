@@ -59,6 +59,8 @@ class EchoFormat:
         LabelError: with ``on_broken="error"``, a label line that cannot be meant or that repeats another.
     """
 
+    group_name = "patient"
+
     def __init__(self, path: Path | str, options: EchoOptions | None = None) -> None:
         self.path = Path(path)
         self.options = options or EchoOptions()

@@ -110,6 +110,12 @@ def letterbox(
     return full, placed
 
 
+def overlap(start: int, side: int, whole: int) -> tuple[slice, slice]:
+    """Where ``side`` pixels that begin at ``start`` meet ``whole`` pixels: in the whole, and in the part."""
+    low, high = max(start, 0), min(start + side, whole)
+    return slice(low, max(high, low)), slice(low - start, max(high, low) - start)
+
+
 def bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W) or (H, W, C) uint8 resized to ``size`` (rows, columns) by the four pixels around each place.
 

@@ -212,3 +212,93 @@ class ImageChanges:
             if not 0 <= getattr(self, name) <= most:
                 found = str(getattr(self, name))
                 raise ConfigError(f"{name} is out of its range", expected=f"from 0 to {most:g}", found=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxChanges:
+    """How far training images from above are changed, boxes with them, drawn anew for each sample and epoch.
+
+    At 0 nothing is drawn. From above there is no up and no down: mirrored and turned pictures are as true as they were.
+
+    Attributes:
+        flip: share of the samples that are mirrored left to right.
+        turn: share of the samples that are turned by 90, 180 or 270 degrees, each as often.
+        scale: largest change of the size: factors from 1 - scale to 1 + scale. A smaller image lies anywhere in grey,
+            of a larger one any part is seen.
+        crop: share of the samples that are cut to a window, each side half to the whole of theirs, anywhere; it is
+            then enlarged until it fits.
+        colour: largest change of brightness and of contrast, as factors; of red, green and blue a quarter of it.
+        mosaic: share of the samples that are made of four images around a point near the middle.
+        least_visible: share of its area that an object must keep in the picture to keep its box, which is cut at the
+            border. What is left of other objects has no box.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    flip: float = 0.0
+    turn: float = 0.0
+    scale: float = 0.0
+    crop: float = 0.0
+    colour: float = 0.0
+    mosaic: float = 0.0
+    least_visible: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "turn", "scale", "crop", "colour", "mosaic", "least_visible"):
+            most = 0.9 if name in ("scale", "colour") else 1.0
+            if not 0 <= getattr(self, name) <= most:
+                found = str(getattr(self, name))
+                raise ConfigError(f"{name} is out of its range", expected=f"from 0 to {most:g}", found=found)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is drawn at all."""
+        return any((self.flip, self.turn, self.scale, self.crop, self.colour, self.mosaic))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AerialDataOptions:
+    """Which images from above train, select and test an open-vocabulary detector, and what is hidden from it.
+
+    Attributes:
+        data: a folder in DIOR's layout, or COCO's JSON; which of them, the content tells.
+        cache: where decoded images are kept; empty is beside the data set.
+        split: published (the data set's own parts), given (by scene), or val=train (spoilt on purpose).
+        novel: the classes that are not learned.
+        protocol: boxes-removed or images-removed (``data/open_vocabulary.py``).
+        imgsz: pixels of the longer side of an image, a multiple of 32.
+        boxes: auto, horizontal or oriented; block: ids that make a group without scenes: both of DIOR's layout.
+        on_broken: error, or skip (listed and counted), for files that cannot be meant and images that are missing.
+        labels: given, permuted or redrawn, of train and val; label_seed: which permutation.
+        changes: what is drawn for each training image.
+        hold: auto, memory or disk; memory_mb: what auto may use; workers: processes that make samples.
+
+    Raises:
+        ConfigError: imgsz does not fit the networks' cells.
+    """
+
+    data: str
+    cache: str = ""
+    split: Literal["published", "given", "val=train"] = "published"
+    novel: tuple[str, ...]
+    protocol: Literal["boxes-removed", "images-removed"] = "images-removed"
+    imgsz: int = 256
+    boxes: str = "auto"
+    block: int = 10
+    on_broken: str = "error"
+    labels: Literal["given", "permuted", "redrawn"] = "given"
+    label_seed: int = 0
+    changes: BoxChanges = BoxChanges()
+    hold: Literal["auto", "memory", "disk"] = "auto"
+    memory_mb: int = 2_000
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.imgsz < 32 or self.imgsz % 32:
+            raise ConfigError(
+                "imgsz does not fit the network's cells",
+                expected="a multiple of 32",
+                found=str(self.imgsz),
+                fix=f"--imgsz {max(32, self.imgsz // 32 * 32)}",
+            )

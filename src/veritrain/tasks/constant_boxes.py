@@ -77,6 +77,47 @@ class ConstantBoxes:
         boxes, classes, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         return ConstantBoxes(boxes, classes.astype(np.int64), scores, sizes is not None)
 
+    @staticmethod
+    def fit_open(
+        truths: Truths,
+        n_images: int,
+        n_base: int,
+        n_novel: int,
+        *,
+        sizes: ArrayLike | None = None,
+        boxes_per_class: int = BOXES_PER_CLASS,
+        seed: int = 0,
+    ) -> ConstantBoxes:
+        """As :meth:`fit` for the classes that have labels; each of the others has the boxes that suit all of those.
+
+        No label of a novel class is used. The pooled boxes' scores are those of an average base class.
+
+        Args:
+            truths: labels of the training split, of classes below ``n_base``.
+            n_base, n_novel: classes with labels, and those numbered after them, without.
+            sizes, boxes_per_class, seed: as there.
+        """
+        own = ConstantBoxes.fit(truths, n_images, n_base, sizes=sizes, boxes_per_class=boxes_per_class, seed=seed)
+        pooled = ConstantBoxes.fit(
+            Truths(truths.images, truths.boxes, np.zeros(len(truths), np.int64)),
+            n_images,
+            1,
+            sizes=sizes,
+            boxes_per_class=boxes_per_class,
+            seed=seed,
+        )
+        return ConstantBoxes(
+            np.concatenate([own.boxes, np.tile(pooled.boxes, (n_novel, 1))]),
+            np.concatenate([own.classes, n_base + np.repeat(np.arange(n_novel), len(pooled.boxes))]),
+            np.concatenate([own.scores, np.tile(pooled.scores / n_base, n_novel)]),
+            own.relative,
+        )
+
+    def of_classes(self, first: int, count: int) -> ConstantBoxes:
+        """The boxes of ``count`` classes from ``first`` on, numbered from 0."""
+        kept = (self.classes >= first) & (self.classes < first + count)
+        return ConstantBoxes(self.boxes[kept], self.classes[kept] - first, self.scores[kept], self.relative)
+
     def predict(self, n_images: int, sizes: ArrayLike | None = None) -> Detections:
         """The boxes in each of N images, image after image; ``sizes`` (N, 2) where they were fitted with sizes.
 

@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veritrain.data.detection_frames import placement_of
 from veritrain.data.sample import UNKNOWN
 from veritrain.losses.report004 import noise_instead_of
 from veritrain.losses.yolo import scaled_gains, terms
 from veritrain.models.nms import suppress
 from veritrain.models.options import STRIDES, Anchors, YoloOptions
 from veritrain.models.yolo import LEVELS
-from veritrain.models.yolo_decode import corners_of, decode_level
+from veritrain.models.yolo_decode import decode_level
 from veritrain.models.yolo_start import WeightFile
 from veritrain.models.yolo_view import yolo_of
 from veritrain.record import Claim
+from veritrain.tasks.box_predictions import found_in_batch, truths_of_batch
 from veritrain.tasks.box_tables import BoxTables, known_box_answers
 from veritrain.tasks.class_tables import ClassTables, known_class_answers
 from veritrain.tasks.tables import JoinedTables, ScoreTables
@@ -131,29 +131,12 @@ class JointTask:
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """Boxes after non-maximum suppression, in pixels of the stored image, beside the labelled ones
         (``tasks.box_tables``), and ``view_probabilities`` (N, V), ``view_labels`` (N,), ``valves`` (N, C) bool."""
-        full = (int(batch["image"].shape[2]), int(batch["image"].shape[3]))
-        placed = [placement_of(row, full) for row in batch["placed"].tolist()]
-        targets = batch["targets"].cpu()
-        true_boxes = corners_of(targets[:, 2:].double()).numpy() * np.array([full[1], full[0]] * 2)
-        images, classes = targets[:, 0].numpy().astype(np.int64), targets[:, 1].numpy().astype(np.int64)
-        truths = [where.back(true_boxes[images == place]) for place, where in enumerate(placed)]
-        found: dict[str, np.ndarray] = {"index": batch["index"].cpu().numpy()}
-        found |= {
-            "truth_counts": np.array([len(one) for one in truths]),
-            "truth_boxes": np.concatenate(truths),
-            "truth_classes": classes[np.argsort(images, kind="stable")],
-        }
+        found = dict(truths_of_batch(batch))
         if self.network.detects:
-            kept = [one.cpu().double().numpy() for one in suppress(self._decoded(output))]
-            found |= {
-                "box_counts": np.array([len(one) for one in kept]),
-                "boxes": np.concatenate([where.back(one[:, :4]) for where, one in zip(placed, kept, strict=True)]),
-                "box_scores": np.concatenate([one[:, 4] for one in kept]),
-                "box_classes": np.concatenate([one[:, 5] for one in kept]).astype(np.int64),
-            }
+            found |= found_in_batch(suppress(self._decoded(output)), batch)
         if self.network.sees_view:
-            valves = np.zeros((len(placed), len(self.class_names)), bool)
-            valves[images, classes] = True
+            valves = np.zeros((len(batch["placed"]), len(self.class_names)), bool)
+            valves[batch["targets"][:, 0].long().cpu().numpy(), batch["targets"][:, 1].long().cpu().numpy()] = True
             found |= {
                 "view_probabilities": output["view"].float().softmax(1).cpu().double().numpy(),
                 "view_labels": batch["view"].cpu().numpy(),
