@@ -113,8 +113,10 @@ def coco_judged(
     limits: tuple[int, ...],
     evaluation: type = COCOeval,
 ) -> dict:
-    """The reference's ``eval``: precision (T, R, C, A, M) and recall (T, C, A, M), -1 undefined; never its summary, which
-    reads maxDets 100 whatever was asked for."""
+    """The reference's ``eval``: precision (T, R, C, A, M) and recall (T, C, A, M), -1 undefined.
+
+    Never its summary, which reads maxDets 100 whatever was asked for.
+    """
     labels, found = coco_sets(detections, truths, images, classes)
     with contextlib.redirect_stdout(io.StringIO()):
         judge = evaluation(labels, found, "bbox")

@@ -58,7 +58,7 @@ def test_it_equals_pycocotools_with_ties_crowds_sizes_and_other_limits(seed):
 
 
 def test_the_cases_hold_what_they_are_to_show():
-    """Crowds, images without a box, more detections than the limit, classes without an object, masks, undefined sizes."""
+    """Crowds, empty images, more detections than the limit, classes without an object, masks, undefined sizes."""
     found = dict.fromkeys(("crowds", "empty", "beyond 100", "absent", "masks", "undefined"), 0)
     for seed in range(200):
         detections, truths, images, classes = crowded(seed)

@@ -2,11 +2,11 @@
 
 Two limits are in use, and they are not the same:
 
-- COCO (cocodataset.org, "Detection evaluation"): average recall at k keeps the k surest of each image **and class**, and
-  is the mean over overlaps .50:.05:.95 and over classes with an object (``mar_1``, ``mar_10``, ``mar_100``).
-- Bansal et al., "Zero-Shot Object Detection", ECCV 2018, section 5, and what followed it: Recall@100 keeps the 100 surest
-  of each image **over all classes of the vocabulary** and counts objects found at an overlap of 0.5: ``recall_100``, here
-  the mean over classes (beside mAP), and ``recall_100_pooled``, the share of all objects. Cut with
+- COCO (cocodataset.org, "Detection evaluation"): average recall at k keeps the k surest of each image **and class**,
+  and is the mean over overlaps .50:.05:.95 and over classes with an object (``mar_1``, ``mar_10``, ``mar_100``).
+- Bansal et al., "Zero-Shot Object Detection", ECCV 2018, and what followed it: Recall@100 keeps the 100
+  surest of each image **over all classes of the vocabulary** and counts objects found at an overlap of 0.5:
+  ``recall_100``, here the mean over classes (as mAP is), and ``recall_100_pooled``, the share of all objects. Cut with
   :func:`surest_of_images` before matching.
 """
 
@@ -50,7 +50,7 @@ class GroupedRecall:
         return np.divide(hits, objects, out=np.full(objects.shape, np.nan), where=objects > 0)
 
     def pooled(self, weights: ArrayLike, classes: Sequence[int], ious: Sequence[float] | None = None) -> Floats:
-        """(K, G) multiplicities -> (K,) the share of all objects of ``classes`` that is found; NaN without an object."""
+        """(K, G) multiplicities -> (K,) the share of all objects of ``classes`` that is found; NaN without one."""
         hits, objects = (counts[:, list(classes)].sum(axis=1) for counts in self._counts(weights, ious))
         return np.divide(hits, objects, out=np.full(objects.shape, np.nan), where=objects > 0)
 

@@ -3,9 +3,9 @@
 | score | what it is |
 |---|---|
 | ``map``, ``map_50``, ``map_75`` | COCO's average precision: mean over overlaps .50:.05:.95, or at one |
-| ``map_small``, ``map_medium``, ``map_large`` | ``map`` of objects up to 32^2, up to 96^2 and above, in stored pixels |
+| ``map_small``, ``map_medium``, ``map_large`` | ``map`` of objects up to 32^2, up to 96^2, above, in stored pixels |
 | ``mar_1``, ``mar_10``, ``mar_100`` | COCO's average recall at so many detections of an image and class |
-| ``recall_100``, ``recall_100_pooled`` | at an overlap of 0.5, of the 100 surest detections of an image over all classes |
+| ``recall_100``, ``recall_100_pooled`` | at an overlap of 0.5, of an image's 100 surest detections of all classes |
 | ``map_voc07``, ``map_voc10`` | VOC's matching at 0.5, read at 11 recalls, or the area under the envelope |
 
 All but ``recall_100_pooled`` are means over the classes that have an object. ``<score>_base``, ``_novel`` and
@@ -27,8 +27,8 @@ from veritrain.metrics.detection import GroupedDetections, Ties, none_if_nan
 from veritrain.metrics.detection_limit import DIOR_LIMIT, OutOfReach, out_of_reach
 from veritrain.metrics.detection_recall import GroupedRecall, surest_of_images
 from veritrain.metrics.matching import AREAS, Flags, Floats, MatchTable, RankedDetections, match_ranked
-from veritrain.metrics.vocabulary import Vocabulary, harmonic_mean
 from veritrain.metrics.voc import area_under_envelope, eleven_point, match_voc
+from veritrain.metrics.vocabulary import Vocabulary, harmonic_mean
 
 PRECISIONS: dict[str, list[float] | None] = {"map": None, "map_50": [0.5], "map_75": [0.75]}
 SIZES = {f"map_{area}": area for area in AREAS if area != "all"}
@@ -133,7 +133,7 @@ class DetectionSuite:
         return {metric: self.value(metric) for metric in self.metrics}
 
     def under(self, weights: ArrayLike, metric: str) -> Floats:
-        """(K, G) multiplicities -> (K,) scores, NaN where undefined; a harmonic mean resamples both of its parts at once."""
+        """(K, G) multiplicities -> (K,) scores, NaN where undefined; both parts of a harmonic mean under one weight."""
         score, part = self.parsed(metric)
         if not score.endswith(POOLED):
             return self.vocabulary.mean(self.each(weights, score), part)
@@ -163,8 +163,8 @@ class DetectionSuite:
         return [none_if_nan(value) for value in self.each(np.ones((1, self.n_groups)), score)[0]]
 
     def strata(self, metric: str) -> Flags:
-        """(G,) whether the group holds an object that the score is about: of its size, and of its part of the vocabulary
-        (of a harmonic mean: a novel one, the rarer kind)."""
+        """(G,) whether the group holds an object that the score is about: of its size, and of its part of the
+        vocabulary (of a harmonic mean: a novel one, the rarer kind)."""
         score, part = self.parsed(metric)
         classes = self.vocabulary.classes_of("novel" if part == "harmonic" else part)
         truths = self._precisions(SIZES.get(score, "all")).truths

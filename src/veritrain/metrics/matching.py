@@ -48,8 +48,8 @@ class MatchTable:
     Attributes:
         images, classes: (D,) int64. scores: (D,) float64, descending within a class, ties as told above.
         matched: (D, T) bool, whether it hit an object at each threshold.
-        ignored: (D, T) bool, neither hit nor false alarm: it hit what need not be found (a crowd, an ignored object, one
-            of another size), or hit nothing and is of another size itself; None: none.
+        ignored: (D, T) bool, neither hit nor false alarm: it hit what need not be found (a crowd, an ignored object,
+            one of another size), or hit nothing and is of another size itself; None: none.
         truths: (N, C) int64 objects of each image and class that should be found.
         thresholds: (T,) overlaps.
     """

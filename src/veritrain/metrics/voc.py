@@ -78,8 +78,8 @@ def match_voc(
 def eleven_point(hits: Floats, seen: Floats, objects: Floats) -> Floats:
     """VOC 2007: the mean over recalls 0, .1, ..., 1 of the greatest precision at any recall that reaches them.
 
-    As :func:`~veritrain.metrics.detection.interpolated_precision`. A recall of 3 objects in 10 reaches .3, exactly; code
-    that compares with ``arange(0, 1.1, .1)`` finds .3, .6 and .7 out of reach by 1e-16 and reads the next level.
+    As :func:`~veritrain.metrics.detection.interpolated_precision`. A recall of 3 objects in 10 reaches .3, exactly;
+    code that compares with ``arange(0, 1.1, .1)`` finds .3, .6 and .7 out of reach by 1e-16 and reads the next level.
     """
     objects = np.asarray(objects, np.float64)
     if not len(hits):
