@@ -64,7 +64,7 @@ def pair_matches(
     """Match the detections with the labels of every group.
 
     Args:
-        detections, truths: of N images.
+        detections, truths: of N images; objects that need not be found (crowds, ignored ones) are left out.
         groups: (N,) 0-based group of each image, every number below the greatest present; images of a group in their
             order in time.
         n_classes: C.
@@ -73,6 +73,7 @@ def pair_matches(
     of = np.asarray(groups, np.int64)
     sources = givers(of)
     ranked = RankedDetections(detections, of.size, n_classes, max_detections)
+    truths = truths.taken(~truths.need_not_be_found)
     by_image = np.argsort(truths.images, kind="stable")
     first = np.searchsorted(truths.images[by_image], np.arange(of.size + 1))
     found = tuple(np.sort(ranked.detections.scores[ranked.detections.classes == c]) for c in range(n_classes))
@@ -209,7 +210,7 @@ def _labels_of(truths: Truths, by_image: Integers, first: Integers, source: Inte
     images = np.repeat(np.arange(source.size), count)
     within = np.arange(images.size) - np.repeat(np.cumsum(count) - count, count)
     rows = by_image[first[source][images] + within]
-    return Truths(images, truths.boxes[rows], truths.classes[rows])
+    return truths.taken(rows, images)
 
 
 def _equal_labels(
