@@ -20,6 +20,7 @@ from veritrain.models.detr_cells import CellHead
 from veritrain.models.detr_decoder import Decoder, LearnedQueries
 from veritrain.models.detr_memory import HybridEncoder, Memory, area_of
 from veritrain.models.options import DetectorOptions
+from veritrain.models.small_clip import small_clip
 from veritrain.models.tower import ImageTower
 
 GREY = 114 / 127.5 - 1
@@ -160,3 +161,21 @@ def _without_padding(image: Tensor, area: Tensor) -> Tensor:
     left, top, right, bottom = area[:, :, None].unbind(1)
     inside = ((y >= top) & (y < bottom))[:, :, None] & ((x >= left) & (x < right))[:, None, :]
     return torch.where(inside[:, None], image, image.new_tensor(GREY))
+
+
+def openvocab_dense() -> Detector:
+    """The open-vocabulary detector in which every cell answers, on the small CLIP's image tower."""
+    return Detector(small_clip().image, DetectorOptions())
+
+
+def openvocab_query() -> Detector:
+    """The open-vocabulary detector of 300 queries and 6 decoder layers, on the small CLIP's image tower."""
+    return Detector(small_clip().image, DetectorOptions(kind="query"))
+
+
+def openvocab_query_rn50() -> Detector:
+    """The same with CLIP's RN50 as image tower, which trains at a tenth of the rate."""
+    # open_clip takes seconds to import, which a detector on another tower need not wait for.
+    from veritrain.models.clip import clip_rn50
+
+    return Detector(clip_rn50().image, DetectorOptions(kind="query", tower="low_rate"))

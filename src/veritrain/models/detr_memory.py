@@ -54,6 +54,12 @@ def valid_cells(cells: Tensor, area: Tensor) -> Tensor:
     return (x >= left) & (x < right) & (y >= top) & (y < bottom)
 
 
+def kept(level: Tensor, area: Tensor) -> Tensor:
+    """(B, C, H, W) with 0 in padding; ``area`` as :func:`valid_cells`."""
+    shape = (level.shape[2], level.shape[3])
+    return level * valid_cells(cells_of([shape], level), area).view(-1, 1, *shape)
+
+
 def area_of(placed: Tensor, height: int, width: int) -> Tensor:
     """(B, 6) integers as ``data.detection_frames`` gives them -> (B, 4) float32 left, top, right, bottom in shares of
     the letterbox: where there is an image."""
@@ -140,16 +146,15 @@ class HybridEncoder(nn.Module):
 
     def forward(self, image: Tensor, maps: Sequence[Tensor], area: Tensor) -> Memory:
         """(B, 3, H, W), its maps, and (B, 4) where it is no padding, in shares."""
-        levels = [lateral(one) for lateral, one in zip(self.laterals, maps, strict=True)]
-        levels[-1] = self._attended(levels[-1], area)
-        levels.append(self.extra(levels[-1]))
+        # Before normalisation too, whose mean and deviation are those of a whole map.
+        levels = [kept(lateral(kept(one, area)), area) for lateral, one in zip(self.laterals, maps, strict=True)]
+        levels[-1] = kept(self._attended(levels[-1], area), area)
+        levels.append(kept(self.extra(levels[-1]), area))
         if self.detail is not None:
-            levels.insert(0, self.detail(image, maps[0]))
+            levels.insert(0, kept(self.detail(image, kept(maps[0], area)), area))
         shapes = tuple((one.shape[2], one.shape[3]) for one in levels)
         cells = cells_of(shapes, image)
         valid = valid_cells(cells, area)
-        kept = valid.to(levels[0].dtype).split([rows * columns for rows, columns in shapes], 1)
-        levels = [one * own.view(-1, 1, *one.shape[2:]) for one, own in zip(levels, kept, strict=True)]
         fused = [one.flatten(2).mT + level for one, level in zip(self._fused(levels), self.level, strict=True)]
         tokens = torch.cat(fused, 1) * valid[..., None]
         places = sines(cells[:, :2], tokens.shape[2]).to(tokens.dtype)
