@@ -10,6 +10,6 @@ from veritrain.tasks.contrastive_options import ContrastiveRecipe
 
 def tiny_recipe(data: Path, **changes: Any) -> ContrastiveRecipe:
     """One epoch at 32 pixels without controls; its cache lies beside the data."""
-    plain = {"epochs": 1, "controls": "none", "threads": 1, "imgsz": 32, "batch_size": 12, "control_steps": 2,
-             "validate_every": 1, "width": 8, "embed_dim": 16, "text_width": 16, "text_layers": 1, "heads": 2}  # fmt: skip
-    return ContrastiveRecipe(data=str(data), **{**plain, **changes})
+    loop = {"epochs": 1, "controls": "none", "threads": 1, "batch_size": 12, "control_steps": 2, "validate_every": 1}
+    network = {"imgsz": 32, "width": 8, "embed_dim": 16, "text_width": 16, "text_layers": 1, "heads": 2}
+    return ContrastiveRecipe(data=str(data), **{**loop, **network, **changes})

@@ -80,9 +80,9 @@ def test_permuted_groups_exchange_their_captions_and_nothing_else():
         assert images.keys[source].group != key.group and images.keys[source].index == key.index
         given.setdefault(key.group, set()).add(images.keys[source].group)
     assert all(len(those) == 1 for those in given.values()) and len({*map(tuple, given.values())}) == 5
-    assert images.with_permuted_labels(4).label_of(0) != twin.label_of(0) or images.with_permuted_labels(
-        5
-    ).label_of(0) != twin.label_of(0)
+    assert images.with_permuted_labels(4).label_of(0) != twin.label_of(0) or images.with_permuted_labels(5).label_of(
+        0
+    ) != twin.label_of(0)
 
 
 def test_redrawn_captions_change_at_every_read():

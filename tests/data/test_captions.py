@@ -45,7 +45,7 @@ def test_a_name_that_two_images_end_in_means_neither(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "name", "told"),
     [
-        ([*WHOLE, entry("00009.jpg", "a ship")], "caption_of_unknown_image", r"images\[3\]: captions of an image that is"),
+        ([*WHOLE, entry("00009.jpg", "a ship")], "caption_of_unknown_image", r"images\[3\]: captions of an image that"),
         ([*WHOLE, entry("00001.jpg", "a ship")], "captions_repeated", r"images\[3\]"),
         ([entry("00001.jpg", "a dam", "  "), *WHOLE[::2]], "caption_empty", r"images\[0\], 00001.jpg, sentences\[1\]"),
         ([{"filename": "00001.jpg", "sentences": [{"words": "x"}, {"raw": "a dam"}]}, *WHOLE[::2]], "caption_empty",

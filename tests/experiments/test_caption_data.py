@@ -160,5 +160,5 @@ def test_without_captions_pictures_or_classes_nothing_is_trained(changed, aerial
         open_caption_data(tiny_recipe(aerial_world, leave_out=["airprot"]))
     assert "airport" in str(caught.value)
     with pytest.raises(DataError, match="too little to tell apart"):
-        open_caption_data(tiny_recipe(aerial_world, leave_out=list(AERIAL_WORDS) + ["vehicle", "ship", "harbor", "dam",
+        open_caption_data(tiny_recipe(aerial_world, leave_out=[*AERIAL_WORDS, "vehicle", "ship", "harbor", "dam",
             "bridge", "airplane", "airport", "chimney", "overpass", "stadium", "windmill"]))  # fmt: skip

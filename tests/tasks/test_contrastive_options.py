@@ -18,7 +18,10 @@ def test_the_default_shape_is_that_of_the_small_clip():
 def test_every_option_of_the_network_is_passed_on():
     changed = {"width": 16, "embed_dim": 48, "pooling": "mean", "text_width": 24, "text_layers": 3, "heads": 8,
                "context_length": 20}  # fmt: skip
-    assert asdict(ContrastiveRecipe(data="x", **changed).shape_of_network()) == {**asdict(SmallClipOptions()), **changed}
+    assert asdict(ContrastiveRecipe(data="x", **changed).shape_of_network()) == {
+        **asdict(SmallClipOptions()),
+        **changed,
+    }
 
 
 @pytest.mark.parametrize(
