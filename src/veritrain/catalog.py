@@ -15,6 +15,7 @@ TASKS = {
     "anomaly": "veritrain.tasks.anomaly:AnomalyTask",
     "joint": "veritrain.tasks.joint:JointTask",
     "contrastive": "veritrain.tasks.contrastive:ContrastiveTask",
+    "openvocab": "veritrain.tasks.openvocab:OpenVocabTask",
 }
 
 FORMATS = {

@@ -18,7 +18,7 @@ class LossReadsLabels:
     needs: tuple[str, ...] = ("run", "evidence:loss_under_flipped_labels")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive", "openvocab")
     per_claim = False
     least = 1e-6
 
@@ -54,7 +54,7 @@ class TrivialMinimiserNotReached:
     needs: tuple[str, ...] = ("run", "evidence:best_constant_loss")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive", "openvocab")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -88,7 +88,7 @@ class OneBatchOverfits:
     needs: tuple[str, ...] = ("run", "evidence:one_batch_overfit")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive", "openvocab")
     per_claim = False
     share = 0.1
 
@@ -136,7 +136,7 @@ class MetricUnitTested:
     needs: tuple[str, ...] = ("run", "evidence:metric_on_known_answers")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive", "openvocab")
     per_claim = True
     answers = ("perfect", "inverted", "constant", "random_mean", "random_standard_error", "chance")
     standard_errors = 5

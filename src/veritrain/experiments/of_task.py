@@ -13,6 +13,7 @@ MODULES = {
     "anomaly": "veritrain.experiments.anomaly",
     "joint": "veritrain.experiments.joint",
     "contrastive": "veritrain.experiments.contrastive",
+    "openvocab": "veritrain.experiments.openvocab",
 }
 """Task to the module whose ``EXPERIMENT`` is its. A module is imported when it is asked for."""
 

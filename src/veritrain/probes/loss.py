@@ -96,8 +96,13 @@ def _lowest(task: Task, batches: Sequence[Batch], outputs: Outputs) -> dict[str,
 
 
 def _at_constant(task: Task, batches: Sequence[Batch], outputs: Outputs, logit: float) -> dict[str, float]:
-    constant = [{name: torch.full_like(value, logit) for name, value in output.items()} for output in outputs]
-    return _mean_terms(task, batches, constant)
+    """A task whose outputs are not all logits says itself what a constant network would give: ``constant_output``."""
+    made = getattr(task, "constant_output", _constant)
+    return _mean_terms(task, batches, [made(output, logit) for output in outputs])
+
+
+def _constant(output: Mapping[str, Tensor], logit: float) -> dict[str, Tensor]:
+    return {name: torch.full_like(value, logit) for name, value in output.items()}
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from veritrain.models.options import (
 )
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 from veritrain.tasks.contrastive_options import ContrastiveRecipe
+from veritrain.tasks.openvocab_options import OpenVocabRecipe
 from veritrain.tasks.recipe import Recipe
 
 STATIC_VIEW_WEIGHT = 0.05
@@ -327,7 +328,13 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "joint": {"epochs": 8, "control_steps": 60},
     "contrastive": {"epochs": 12, "imgsz": 96, "control_steps": 60},
+    "openvocab": {"epochs": 12, "imgsz": 128, "width": 64, "control_steps": 60},
 }
 """What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
 
-RECIPES = {"anomaly": AnomalyRecipe, "joint": JointRecipe, "contrastive": ContrastiveRecipe}
+RECIPES = {
+    "anomaly": AnomalyRecipe,
+    "joint": JointRecipe,
+    "contrastive": ContrastiveRecipe,
+    "openvocab": OpenVocabRecipe,
+}
