@@ -102,6 +102,15 @@ def test_a_detector_that_learned_nothing_is_not_accused(seed):
     assert check.problem is None, "a reading that suits any image's labels is no evidence"
 
 
+def test_corners_are_not_read_as_sizes_which_would_make_everything_overlap():
+    """Small false alarms beside the hits: read as sizes on both sides, every box reaches to the far corner."""
+    boxes, images, _ = found()
+    truth, at = labels()
+    rng = np.random.default_rng(0)
+    check = check_units(boxes, images, rng.random(len(images)), truth, at, sizes=SIZES)
+    assert check.problem is None and check.best < check.as_they_are
+
+
 def test_shares_against_pixels_are_told_by_their_range_alone():
     truth, at = labels()
     rng = np.random.default_rng(0)

@@ -96,7 +96,7 @@ def check_units(
         What was found; it raises nothing for boxes that are none.
     """
     found, truth = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(true_boxes, np.float64).reshape(-1, 4)
-    inside_out = int(((truth[:, 2] < truth[:, 0]) | (truth[:, 3] < truth[:, 1])).sum())
+    inside_out = int(_turned(truth).sum())
     ranges = _range(truth), _range(found)
     if not len(found) or not len(truth):
         return UnitCheck(None, None, None, None, *ranges, inside_out)
@@ -211,7 +211,7 @@ def _best_reading(sample: _Sample) -> tuple[float, float, str]:
     """The best average precision under another reading, that of other images' predictions, the reading in words."""
     best, elsewhere, words = 0.0, 0.0, ""
     for scale in _scales(sample):
-        for form, true_form in itertools.product(FORMS, FORMS):
+        for form, true_form in itertools.product(_forms(sample.boxes), _forms(sample.true_boxes)):
             if (form, true_form, scale) == ("corners", "corners", 1.0) or form == true_form == "corners with y first":
                 continue
             value = sample.precision(form, true_form, scale)
@@ -219,6 +219,20 @@ def _best_reading(sample: _Sample) -> tuple[float, float, str]:
                 best, words = value, _in_words(form, true_form, scale)
                 elsewhere = sample.precision(form, true_form, scale, exchanged=True)
     return best, elsewhere, words
+
+
+def _forms(boxes: Floats) -> list[str]:
+    """The forms that a side can have: sizes in the last two numbers turn some box inside out when read as corners.
+
+    Without such a box, reading corners as sizes would only make everything large enough to overlap.
+    """
+    sized = bool(_turned(boxes).any())
+    return [form for form in FORMS if sized or not form.endswith("size")]
+
+
+def _turned(boxes: Floats) -> NDArray[np.bool_]:
+    """(n,) whether x2 < x1 or y2 < y1."""
+    return np.asarray((boxes[:, 2:] < boxes[:, :2]).any(axis=1))
 
 
 def _scales(sample: _Sample) -> Iterator[float | str]:

@@ -58,7 +58,7 @@ class JitterCurve:
 
 
 def shifted(truths: Truths, fraction: float, *, seed: int = 0) -> Floats:
-    """(M, 4) the boxes, moved by ``fraction`` u (w cos a, h sin a), with u in 0..1 and a fixed for each box by the seed."""
+    """(M, 4) the boxes, moved by ``fraction`` u (w cos a, h sin a); the seed fixes u in 0..1 and a for each box."""
     rng = np.random.default_rng(seed)
     angles, part = rng.uniform(0, 2 * np.pi, len(truths)), rng.uniform(0, 1, len(truths))
     sides = truths.boxes[:, 2:] - truths.boxes[:, :2]
