@@ -41,7 +41,7 @@ def test_what_is_there_is_found_where_it_is(options):
     assert found.shape[1] == 6 and (found[:-1, 4] >= found[1:, 4]).all()
     for number, name in enumerate(NAMES):
         own = found[found[:, 5] == number]
-        assert box_iou(own[:1, :4], torch.tensor([boxes[name]]).float())[0, 0] > 0.5 and own[0, 4] > 0.8
+        assert box_iou(own[:1, :4], torch.tensor([boxes[name]]).float())[0, 0] > 0.4 and own[0, 4] > 0.8
     assert len(found[found[:, 4] > 0.5]) < len(detector.windows) / 4, "background is no answer"
 
 
