@@ -56,6 +56,7 @@ MODELS = {
     "clip-rn50": "veritrain.models.clip:clip_rn50",
     "clip-vit-b-32": "veritrain.models.clip:clip_vit_b_32",
     "clip-vit-l-14": "veritrain.models.clip:clip_vit_l_14",
+    "report002-classifier": "veritrain.models.origin002:report002_classifier",
     "small-clip": "veritrain.models.small_clip:small_clip",
     "openvocab-dense": "veritrain.models.detr:openvocab_dense",
     "openvocab-query": "veritrain.models.detr:openvocab_query",

@@ -22,7 +22,7 @@ def model_rows() -> list[dict[str, Any]]:
     shape = FusionOptions(fusion=AnomalyRecipe.fusion, width=AnomalyRecipe.width)
     task_of = {**dict.fromkeys(named_yolo(), "joint"), **dict.fromkeys(named_clip(), "openvocab")}
     task_of |= {name: "openvocab" for name in catalog.MODELS if name.startswith("openvocab-")}
-    task_of["small-clip"] = "contrastive"
+    task_of |= {"small-clip": "contrastive", "report002-classifier": "openvocab"}
     rows = []
     for name in catalog.MODELS:
         with torch.device("meta"):

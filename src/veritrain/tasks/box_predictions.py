@@ -50,6 +50,11 @@ def found_in_batch(found: Sequence[Tensor], batch: Batch) -> Predictions:
     }
 
 
+def nothing_found(batch: Batch) -> Predictions:
+    """The predictions of a network that answers no box: the labels of the batch beside no detection at all."""
+    return {**truths_of_batch(batch), **found_in_batch([batch["targets"].new_zeros(0, 6)] * len(batch["index"]), batch)}
+
+
 def _placements(batch: Batch) -> tuple[list[Placement], tuple[int, int]]:
     full = (int(batch["image"].shape[2]), int(batch["image"].shape[3]))
     return [placement_of(row, full) for row in batch["placed"].tolist()], full
