@@ -93,9 +93,9 @@ class Detector(nn.Module):
         return {**output, **queries, **(cells if self.options.cell_labels == "many" else {})}
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Weights of the last convolutions that every answer passes through: of each level of the memory."""
-        last = [self.encoder.inward[-1], *self.encoder.outward]
-        return [layer[0].weight for layer in last]
+        """Weights of the convolutions from coarse to fine: every level's answers pass through all of them, whatever the
+        sizes of the objects; what comes after is a level's own."""
+        return [layer[0].weight for layer in self.encoder.inward]  # type: ignore[index]
 
     def rate_scales(self) -> dict[str, float]:
         """What parameter names begin with -> their share of the learning rate."""
