@@ -36,6 +36,23 @@ def test_sentences_go_to_their_images_in_the_order_of_the_images(tmp_path):
     assert found.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("filename", "image"),
+    [
+        ("00001.jpg", "00001"),
+        ("JPEGImages/00001.jpg", "00001"),
+        ("JPEGImages\\00001.jpg", "00001"),
+        ("00003.jpg", "sub/00003"),
+        ("other/00003.jpg", None),
+        ("100001.jpg", None),
+        (" ", None),
+    ],
+)
+def test_a_file_name_means_an_image_folder_by_folder(tmp_path, filename, image):
+    found = read_captions(write(tmp_path, [entry(filename, "x"), entry("00002.jpg", "y")]), IMAGES, on_broken="skip")
+    assert set(found.of) == {"00002"} | ({image} if image else set())
+
+
 def test_a_name_that_two_images_end_in_means_neither(tmp_path):
     file = write(tmp_path, [entry("a/1.jpg", "x"), entry("b/1.jpg", "y"), entry("1.jpg", "z")])
     with pytest.raises(AnnotationError, match="not there"):

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
+from dior_folders import coco_of, write_pictures
 from tiny_captions import tiny_recipe
 from veritrain.data.caption_vocabulary import names_any
 from veritrain.data.captions import CAPTIONS
@@ -126,6 +127,23 @@ def test_baselines_look_at_no_image(data):
     lengths = np.array([len(data.vocabulary.ids(text)) for text in texts])
     assert (np.argsort(scores["shortest caption"]) == np.argsort(-lengths)).all()
     assert sum(caption_counts(data.sets["train"]).values()) == len(train)
+
+
+def test_captions_may_lie_beside_boxes_in_coco_s_form(tmp_path):
+    entries = []
+    for part in ("train", "val", "test"):
+        names = {number: (f"{part}/{number}.jpg", (40, 32)) for number in (1, 2)}
+        write_pictures(tmp_path, dict(names.values()))
+        document = coco_of(names, [(1, 3, (2, 2, 20, 20))], {3: "boat", 7: "bus"})
+        (tmp_path / f"instances_{part}.json").write_text(json.dumps(document), encoding="utf-8")
+        entries += [
+            {"filename": f"{part}/{number}.jpg", "sentences": [{"raw": f"{number} buses"}]} for number in (1, 2)
+        ]
+    (tmp_path / CAPTIONS).write_text(json.dumps({"images": entries}), encoding="utf-8")
+    found = open_caption_data(tiny_recipe(tmp_path))
+    assert found.card["format"] == "coco" and not found.card["made_data"]
+    assert {part: len(those) for part, those in found.keys.items()} == {"train": 2, "val": 2, "test": 2}
+    assert found.said["classes"] == {"boat": {"captions": 0, "images": 0}, "bus": {"captions": 2, "images": 2}}
 
 
 @pytest.mark.parametrize(

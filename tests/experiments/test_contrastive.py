@@ -202,4 +202,4 @@ def test_evidence_and_a_verdict_can_be_made_of_it(folder, reopened, tmp_path):
     assert verdict["verdict"] != "shown", "one epoch of 16 numbers shows nothing"
     publish(copy, verdict)
     page = copy.report.read_text(encoding="utf-8")
-    assert "Text to image r5" in page and "open-vocabulary" in page and page.count("data:image/webp") >= 3
+    assert "Text to image r5" in page and "Open-vocabulary" in page and page.count("data:image/webp") >= 3

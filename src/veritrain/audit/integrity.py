@@ -8,7 +8,7 @@ from typing import Any
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
 from veritrain.record import Evidence, RunRecord
 
-EXACT = ("frame_", "map", "view_")
+EXACT = ("frame_", "map", "view_", "text_to_image_", "image_to_text_")
 """Beginnings of metrics whose permutation test computes the very score; those of dense labels use histograms."""
 
 

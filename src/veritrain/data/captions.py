@@ -56,7 +56,8 @@ def find_captions(*folders: Path) -> Path:
 def read_captions(file: Path, images: Collection[str], *, on_broken: str = "error") -> Captions:
     """The sentences of every image.
 
-    A ``filename`` names the image whose id it is without its ending, or the one image whose id ends in it.
+    A ``filename`` names, without its ending, the image whose id it is, or the one image whose id ends in it or in whose
+    id it ends, folder by folder.
 
     Args:
         file: as :func:`find_captions` gives it. images: ids of the images that there are.
@@ -95,7 +96,8 @@ class _Names:
         whole = str(PurePosixPath(filename.replace("\\", "/")).with_suffix("")) if filename.strip() else ""
         if whole in self._ids:
             return whole
-        ends = self._last.get(PurePosixPath(whole).name, [])
+        alike = self._last.get(PurePosixPath(whole).name, [])
+        ends = [name for name in alike if f"/{name}".endswith(f"/{whole}") or f"/{whole}".endswith(f"/{name}")]
         return ends[0] if len(ends) == 1 else None
 
 
