@@ -29,8 +29,9 @@ def tiny_aerial(out: Path) -> Path:
 def tiny_recipe(data: Path, **changes: Any) -> OpenVocabRecipe:
     """One epoch at 64 pixels without controls; its cache lies beside the data."""
     plain = {"epochs": 1, "controls": "none", "threads": 1, "imgsz": 64, "batch_size": 6, "control_steps": 2,
-             "validate_every": 1, "width": 16, "heads": 2, "encoder_layers": 0, "novel": list(NOVEL)}  # fmt: skip
-    return OpenVocabRecipe(data=str(data), **{**plain, **changes})
+             "validate_every": 1, "novel": list(NOVEL)}  # fmt: skip
+    small = {} if changes.get("network") == "origin002" else {"width": 16, "heads": 2, "encoder_layers": 0}
+    return OpenVocabRecipe(data=str(data), **{**plain, **small, **changes})
 
 
 def tiny_towers(path: Path) -> Path:

@@ -88,6 +88,7 @@ PROBES: dict[str, str] = {
     "boxes_shifted": "veritrain.probes.boxes:BoxesShifted",
     "between_group_permutation": "veritrain.probes.permutation:BetweenGroupPermutation",
     "inputs_exchanged": "veritrain.probes.inputs:InputsExchanged",
+    "texts_exchanged": "veritrain.probes.texts:TextsExchanged",
     "reinitialised_networks": "veritrain.probes.retraining:ReinitialisedNetworks",
     "permuted_label_retraining": "veritrain.probes.retraining:PermutedLabelRetraining",
     "fresh_process_evaluation": "veritrain.probes.reevaluation:FreshProcessEvaluation",
@@ -139,6 +140,7 @@ CHECKS: dict[str, str] = {
     "permuted_retraining_fails": "veritrain.audit.controls:PermutedRetrainingFails",
     "beats_untrained": "veritrain.audit.controls:BeatsUntrained",
     "inputs_matter": "veritrain.audit.modalities:InputsMatter",
+    "names_matter": "veritrain.audit.modalities:NamesMatter",
     "enough_groups": "veritrain.audit.generalisation:EnoughGroups",
     "reevaluation_agrees": "veritrain.audit.generalisation:ReevaluationAgrees",
 }

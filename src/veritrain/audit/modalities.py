@@ -50,3 +50,43 @@ class InputsMatter:
             )
         return passed(f"Every declared input matters (fall of {metric} when exchanged: {told})", value=value, bound=0,
                       evidence=cite)  # fmt: skip
+
+
+class NamesMatter:
+    """Classes are found by their own names: other classes' names, and words that mean nothing, find them less.
+
+    For novel classes this is what "open-vocabulary" says. Where the interval of the fall holds 0, the score may be that
+    of boxes around whatever is an object.
+    """
+
+    id = "J16"
+    name = "names_matter"
+    subject = "modalities"
+    needs: tuple[str, ...] = ("run", "evidence:texts_exchanged")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "blocks_shown"
+    required_for: tuple[str, ...] = ("openvocab",)
+    per_claim = True
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        assert record.claim is not None
+        metric = record.claim.metric
+        arms = evidence["texts_exchanged"].values["falls"].get(metric)
+        if not arms or any(one is None or None in (one["fall"], *one["ci95"]) for one in arms.values()):
+            return not_run(f"no interval for the fall of {metric} under other words")
+        told = "; ".join(
+            f"{arm} {one['value']:.3f}, fall {one['fall']:+.3f} [{one['ci95'][0]:+.3f}, {one['ci95'][1]:+.3f}]"
+            for arm, one in arms.items()
+        )
+        alike = [arm for arm, one in arms.items() if not one["ci95"][0] > 0]
+        cite = (Citation(file=str(record.path / "evidence" / "texts_exchanged.json")),)
+        value = {arm: one["ci95"][0] for arm, one in arms.items()}
+        if alike:
+            return failed(
+                f"{metric} does not clearly fall when class names are {' and '.join(alike)} ({told})",
+                value=value,
+                bound=0,
+                evidence=cite,
+                to_settle="towers whose captions name these classes, more training classes, or more test scenes",
+            )
+        return passed(f"Class names matter ({metric} with other words: {told})", value=value, bound=0, evidence=cite)

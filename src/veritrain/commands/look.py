@@ -57,8 +57,8 @@ def evaluate(words: list[str], new_parser: Parser, parse: Parse) -> int:
 def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     """predict RUN INPUT... | predict RUN --samples N: scores and pictures of single frames.
 
-    INPUT is a folder of frames, labelled or not, that a driving format recognises; for the joint task images, or a
-    folder of them."""
+    INPUT is a folder of frames, labelled or not, that a driving format recognises; for the tasks joint and openvocab
+    images, or a folder of them."""
     example = "veritrain predict runs/mine --samples 8 --split test --attention --voxels"
     parser = new_parser("predict", predict.__doc__ or "", example)
     parser.add_argument("run", type=str)
@@ -73,6 +73,7 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--voxels", action="store_true", help="also scored voxels in three dimensions")
     parser.add_argument("--labels_out", type=str, default="", help="a new folder for the predictions as labels")
     parser.add_argument("--as", choices=("", "coco", "csv", "npy"), default="", help="the form of --labels_out: coco")
+    parser.add_argument("--classes", type=str, default="", help="openvocab: what to look for, as 'ship,red roof'")
     parser.add_argument("--language", choices=("en", "zh"), default="en", help="of the page")
     parser.add_argument("--json", action="store_true", help="print predictions.json")
     given = parse(parser, words)
@@ -82,12 +83,14 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     if task in WITHOUT_SINGLE_SAMPLES:
         raise UsageError(
             f"a run of the task '{task}' has no predictions of single samples",
-            expected="a run of anomaly or joint",
+            expected="a run of anomaly, joint or openvocab",
             found=str(folder.path),
             fix="RUN/predictions and RUN/figures hold its retrievals on test; `veritrain evaluate RUN` scores it again",
         )
-    if task == "joint":
-        return _predict_boxes(given, folder)
+    if given.classes and task != "openvocab":
+        raise UsageError("--classes is for a run of openvocab", found=f"a run of {task}", fix="leave it out")
+    if task in ("joint", "openvocab"):
+        return _predict_boxes(given, folder, task)
     document, out = _predicted(given, folder)
     page = write_sheet(document, out, given.language)
     if given.json:
@@ -104,23 +107,31 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     return 0
 
 
-def _predict_boxes(given: Namespace, folder: RunFolder) -> int:
-    """Boxes and views of single images."""
+def _predict_boxes(given: Namespace, folder: RunFolder, task: str) -> int:
+    """Boxes of single images, and their view where the task has views."""
     idle = [f"--{name}" for name in ("attention", "voxels", "labels_out") if given[name]]
     idle += ["--layout"] * (given.layout != "auto")
     if idle:
         raise UsageError(
-            f"{', '.join(idle)} changes nothing for the joint task", found=" ".join(idle), fix="leave it out"
+            f"{', '.join(idle)} changes nothing for the {task} task", found=" ".join(idle), fix="leave it out"
         )
-    from veritrain.experiments.joint_predicting import predict_run
-
     samples = given.samples or (0 if given.inputs else SAMPLES)
-    document, out = predict_run(folder, given.inputs, samples=samples, split=given.split or "test", out=given.out)
+    wanted = {"samples": samples, "split": given.split or "test", "out": given.out}
+    if task == "joint":
+        from veritrain.experiments import joint_predicting
+
+        document, out = joint_predicting.predict_run(folder, given.inputs, **wanted)
+    else:
+        from veritrain.experiments import openvocab_predicting
+
+        classes = [name.strip() for name in given.classes.split(",") if name.strip()]
+        document, out = openvocab_predicting.predict_run(folder, given.inputs, **wanted, classes=classes)
     page = write_box_sheet(document, out, given.language)
     if given.json:
         print(json.dumps(document, indent=1, allow_nan=False))
         return 0
-    print("research software, not a medical device")
+    if document["medical"]:
+        print("research software, not a medical device")
     for row in document["frames"]:
         boxes = ", ".join(f"{one['class']} {one['score']:.2f}" for one in row.get("boxes", ())) or "nothing called"
         view = f"  view {row['view']} {max(row['view_probabilities'].values()):.2f}" if "view" in row else ""

@@ -143,6 +143,7 @@ class Experiment(ABC, Generic[R, D, T]):
             model.cpu()  # everything after training is small, and is then the same on every machine
             scored, predictions = self._report_test(prepared, model, folder, writer)
             self.write_gallery(scored, predictions, folder)
+            self.write_inside(scored, model, folder)
             self.make_evidence(scored, model, predictions, folder, writer, names=probes_of(tracked.controls))
             tracked.refuse_unread(excused=EXCUSED)
             writer.event("end", status="done")
@@ -360,6 +361,9 @@ class Experiment(ABC, Generic[R, D, T]):
     def selected_by(self, task: T) -> tuple[str, bool]:
         """The validation score that chooses the checkpoint, and whether higher is better: the headline claim's."""
         return task.claims[0].metric, task.claims[0].higher_is_better
+
+    def write_inside(self, prepared: Prepared[R, D, T], model: nn.Module, folder: RunFolder) -> None:
+        """Pictures of what happens inside the network; ``prepared`` is as it was scored."""
 
     def validation_scores(self, task: T, predictions: Predictions) -> Scores:
         """What validation records, with the score that ``selected_by`` names."""

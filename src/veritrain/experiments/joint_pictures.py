@@ -84,13 +84,13 @@ def draw_answers(
     for box, _ in labelled:
         pen.rectangle(tuple(box), outline=WHITE, width=1)
     for box, cls in labelled:
-        words.write(f"label {task.class_names[cls]}", WHITE, _beside(box, below_first=True))
+        words.write(f"label {task.class_names[cls]}", WHITE, beside(box, below_first=True))
     for box, score, cls in called:
-        words.write(f"{task.class_names[cls]} {score:.2f}", COLOURS[cls % len(COLOURS)], _beside(box))
+        words.write(f"{task.class_names[cls]} {score:.2f}", COLOURS[cls % len(COLOURS)], beside(box))
     return picture
 
 
-def _beside(box: Sequence[float], *, below_first: bool = False) -> list[tuple[float, float]]:
+def beside(box: Sequence[float], *, below_first: bool = False) -> list[tuple[float, float]]:
     """Corners for the words of a box: above and below it, within it, to its right."""
     left, top, right, bottom = box
     above, below = (left + 2, top - LETTERS - 4), (left + 2, bottom + 2)

@@ -16,18 +16,24 @@ from veritrain import config
 from veritrain.data.asked_frames import AskedFrames
 from veritrain.data.open_vocabulary import Asked
 from veritrain.errors import CheckpointError, UsageError
+from veritrain.experiments.aerial_windows import NAME as WINDOWS
+from veritrain.experiments.aerial_windows import WindowBaseline, window_baseline
 from veritrain.experiments.driving_data import short_hash
 from veritrain.experiments.experiment import Experiment, Prepared
 from veritrain.experiments.openvocab_data import OpenVocabData, open_openvocab_data, pretraining_told
-from veritrain.experiments.openvocab_pictures import write_gallery
-from veritrain.experiments.openvocab_results import openvocab_results
+from veritrain.experiments.openvocab_pictures import write_gallery, write_inside
+from veritrain.experiments.openvocab_results import openvocab_results, text_controls
 from veritrain.experiments.run_folder import FREE_ON_RESUME, demand_same_data, network_facts
+from veritrain.losses.report002 import DECLARED
 from veritrain.losses.set_detection import WEIGHTS
+from veritrain.models.named_detector import NamedDetector
+from veritrain.models.options import DetectorOptions, WindowOptions
 from veritrain.models.tower_start import TowerStart, remembered
 from veritrain.probes.probe import hash_of
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.openvocab import NOTHING_CALLED, OpenVocabTask, flip_labels
 from veritrain.tasks.openvocab_options import OpenVocabRecipe
+from veritrain.tasks.origin002 import Report002Task
 from veritrain.tasks.task import Batch, Predictions
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.evaluate import predict_set
@@ -35,6 +41,9 @@ from veritrain.training.options import LoopOptions
 
 VOCABULARY_NOTE = "vocabulary"
 """Kind of the note in the record that holds the prompts, word for word, and what the towers' captions named."""
+
+OTHER_WORDS = {"names shuffled": "texts:shuffled:0", "nonsense words": "texts:nonsense"}
+"""Control to the input of ``exchanged`` that makes it."""
 
 PreparedOpenVocab = Prepared[OpenVocabRecipe, OpenVocabData, OpenVocabTask]
 
@@ -54,6 +63,15 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         data = open_openvocab_data(recipe, start)
         rows = len(data.words.vocabulary.names)
         texts = torch.zeros(rows, data.start.pair.embed_dim) if data.texts is None else data.texts.vectors
+        if recipe.network == "origin002":
+            return data, Report002Task(
+                options=DetectorOptions(),
+                words=data.words,
+                texts=texts,
+                tower=data.start.image,
+                term_weights=DECLARED,
+                max_detections=recipe.max_detections,
+            )
         weights = {name: WEIGHTS[name] for name in WEIGHTS if name != "contrast"}
         return data, OpenVocabTask(
             options=recipe.shape_of_detector(),
@@ -159,8 +177,14 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         predictions: dict[Asked, Predictions] = {
             asked: predict_set(task, model, frames) for asked, frames in data.asked.items()
         }
+        words = {name: predict_set(task, model, self.exchanged(data, way)) for name, way in OTHER_WORDS.items()}
+        windows = _windows(data)
         return {
-            **openvocab_results(task, data, predictions, validation, {}),
+            **openvocab_results(
+                task, data, predictions, validation, {asked: {WINDOWS: one.predictions} for asked, one in windows.items()}
+            ),
+            "text_controls": text_controls(task, data, predictions["all"], words),
+            "windows": {asked: dict(one.about) for asked, one in windows.items()} or None,
             **network_facts(model, data.sets["test"]),
         }, predictions["all"]
 
@@ -187,6 +211,10 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
     def write_gallery(self, prepared: PreparedOpenVocab, predictions: Predictions, folder: RunFolder) -> None:
         write_gallery(prepared.data, prepared.task, predictions, folder)
 
+    def write_inside(self, prepared: PreparedOpenVocab, model: nn.Module, folder: RunFolder) -> None:
+        assert isinstance(model, NamedDetector)
+        write_inside(prepared.data, prepared.task, model, folder)
+
     def flip_labels(self, batch: Batch, data: OpenVocabData) -> Batch:
         return flip_labels(batch, classes=len(data.words.base))
 
@@ -203,6 +231,17 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         if not name.startswith("texts") or kind not in known:
             raise UsageError(f"no input '{name}'", expected="image or texts", found=name)
         return test.with_asked(known[kind]())
+
+
+def _windows(data: OpenVocabData) -> dict[Asked, WindowBaseline]:
+    """What the towers find without training, by vocabulary; nothing where their numbers are not known any more."""
+    if not data.start.known:
+        return {}
+    options = WindowOptions()
+    return {
+        asked: window_baseline(data.start.pair, frames.frames, data.aerial.names_of(asked), options)
+        for asked, frames in data.asked.items()
+    }
 
 
 def _with_threshold(prepared: PreparedOpenVocab, model: nn.Module) -> tuple[OpenVocabTask, Predictions]:

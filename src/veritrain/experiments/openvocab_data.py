@@ -79,7 +79,7 @@ def open_openvocab_data(recipe: OpenVocabRecipe, start: TowerStart | None = None
         DataError, ConfigError, CheckpointError: as what reads the images and the towers.
     """
     aerial = open_aerial_data(recipe.data_options())
-    words = Words(base=aerial.classes.base, novel=aerial.classes.novel, bare=recipe.prompts == "bare")
+    words = Words(base=aerial.classes.base, novel=aerial.classes.novel, bare=recipe.bare)
     vocabulary = words.vocabulary
     if start is None:
         prompts = [prompt for name in vocabulary.names for prompt in vocabulary.prompts(name)]

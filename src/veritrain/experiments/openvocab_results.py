@@ -13,20 +13,25 @@ from veritrain.data.open_vocabulary import Asked
 from veritrain.errors import UsageError
 from veritrain.experiments.aerial_data import TrivialBoxes
 from veritrain.experiments.openvocab_data import OpenVocabData, pretraining_told
+from veritrain.experiments.openvocab_pictures import errors_of
 from veritrain.experiments.run_folder import valued
 from veritrain.metrics.box_units import demand_one_unit
 from veritrain.metrics.boxes import Detections, images_of_counts
 from veritrain.metrics.detection_classes import class_report
 from veritrain.metrics.detection_confusion import detection_confusion
 from veritrain.metrics.jitter import jitter_curve
+from veritrain.probes.paired import paired_difference
+from veritrain.statistics.detection_curves import class_curves
 from veritrain.tasks.box_tables import as_predictions, detections_of, truths_of
 from veritrain.tasks.openvocab import NOTHING_CALLED, OpenVocabTask, called_from
 from veritrain.tasks.task import Predictions
-from veritrain.training.evaluate import scores_with_intervals
+from veritrain.training.evaluate import intervals_of, scores_with_intervals
 
 CONTRACT = ("map", "map_50", "map_75", "base_map_50", "novel_map_50", "harmonic_mean", "recall_100")
 """Scores that every result has."""
 CONFUSION_IOU = 0.5
+MOST_ERRORS = 20
+"""Misses and false alarms that are listed, the worst first; all are counted."""
 Baselines = Mapping[Asked, Mapping[str, Predictions]]
 
 
@@ -70,7 +75,9 @@ def openvocab_results(
             "max_detections": task.max_detections,
         },
         "by_class": _by_class(task, data, predictions["all"]),
-        "confusion": _confusion(task, predictions["all"]),
+        "class_curves": class_curves(task.tables(predictions["all"], data.test_groups).grouped, task.class_names),
+        "errors": errors_of(task, predictions["all"]).as_json(MOST_ERRORS),
+        "detection_confusion": _confusion(task, predictions["all"]),
         "evaluation_checks": checks,
         "selection": {"split": "val", "metrics": valued(task.score(validation)), "threshold": _chosen(task)},
         "samples": _samples(data),
@@ -114,6 +121,25 @@ def evaluation_checks(task: OpenVocabTask, data: OpenVocabData, predictions: Pre
         "jitter": curve.as_json(),
         "beyond_limit": beyond.as_json(),
     }
+
+
+def text_controls(
+    task: OpenVocabTask, data: OpenVocabData, predictions: Predictions, words: Mapping[str, Predictions]
+) -> dict[str, dict[str, Any]]:
+    """Claim to control to what stands beside the claim: the score with other words and its interval, and the fall from
+    the true names with its own.
+
+    Args:
+        words: control to the predictions with its words.
+    """
+    own = task.tables(predictions, data.test_groups)
+    found: dict[str, dict[str, Any]] = {claim.metric: {} for claim in task.claims}
+    for name, other in ((name, task.tables(one, data.test_groups)) for name, one in words.items()):
+        for metric, beside in found.items():
+            interval = intervals_of(metric, other, {})["ci95"]
+            fall, fall_ci95 = paired_difference(own, other, metric)
+            beside[name] = {"value": other.value(metric), "ci95": interval, "fall": fall, "fall_ci95": fall_ci95}
+    return found
 
 
 def _told(

@@ -40,6 +40,15 @@ class Attention(nn.Module):
         found: Tensor = self.out(seen.transpose(1, 2).flatten(2))
         return found
 
+    def weights(self, queries: Tensor, keys: Tensor, valid: Tensor) -> Tensor:
+        """(B, heads, N, S): how much each query reads of each key; sums to 1 over the keys."""
+        query, key = (
+            layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.query, queries), (self.key, keys))
+        )
+        scores = query @ key.mT * query.shape[-1] ** -0.5
+        return scores.masked_fill(~valid[:, None, None], float("-inf")).softmax(-1)
+
 
 class TextAttention(nn.Module):
     """Features attend to the texts of all classes at once; what is read is added, and at the start it is nothing.
@@ -123,15 +132,19 @@ class DeformableAttention(nn.Module):
         A place is the centre plus offset x half a side / points. Outside of the image and in padding there is nothing:
         zeros.
         """
-        batch, count, _ = queries.shape
-        shape = (batch, count, self.heads, self.levels, self.points)
-        offsets = self.offsets(queries).view(*shape, 2)
-        weights = self.weights(queries).view(batch, count, self.heads, -1).softmax(-1).view(shape)
-        centre, side = (part[:, :, None, None, None] for part in (boxes[..., :2], boxes[..., 2:]))
-        places = centre + offsets * side * (0.5 / self.points)
+        places, weights = self.looks_at(queries, boxes)
         values = self.value(memory.tokens + memory.places) * memory.valid[..., None]
         found: Tensor = self.out(sampled(values, memory.shapes, places, weights))
         return found
+
+    def looks_at(self, queries: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Places (B, N, heads, levels, points, 2) in shares of the image, and weights without the last axis, which sum
+        to 1 over the levels and points of a head."""
+        shape = (*queries.shape[:2], self.heads, self.levels, self.points)
+        offsets = self.offsets(queries).view(*shape, 2)
+        weights = self.weights(queries).view(*shape[:3], -1).softmax(-1).view(shape)
+        centre, side = (part[:, :, None, None, None] for part in (boxes[..., :2], boxes[..., 2:]))
+        return centre + offsets * side * (0.5 / self.points), weights
 
 
 def sampled(values: Tensor, shapes: Sequence[tuple[int, int]], places: Tensor, weights: Tensor) -> Tensor:

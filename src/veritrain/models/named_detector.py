@@ -9,20 +9,21 @@ from torch import Tensor, nn
 
 from veritrain.errors import DataError
 from veritrain.models.detr import Detector
+from veritrain.models.origin002 import OriginDetector
 
 
 class NamedDetector(nn.Module):
     """The open-vocabulary detector beside the embeddings of all words of a run, which its checkpoint then holds.
 
     Args:
-        detector: that compares with texts.
+        detector: that compares with texts; report 002's has one rate for all.
         words: (W, D), an embedding a row; they never move.
     """
 
     inputs = ("image", "texts")
     words: Tensor
 
-    def __init__(self, detector: Detector, words: Tensor) -> None:
+    def __init__(self, detector: Detector | OriginDetector, words: Tensor) -> None:
         super().__init__()
         self.detector = detector
         if words.ndim != 2 or words.shape[1] != detector.embed_dim:
@@ -48,4 +49,5 @@ class NamedDetector(nn.Module):
 
     def rate_scales(self) -> dict[str, float]:
         """What parameter names begin with -> their share of the learning rate."""
-        return {f"detector.{prefix}": share for prefix, share in self.detector.rate_scales().items()}
+        scales = self.detector.rate_scales() if isinstance(self.detector, Detector) else {}
+        return {f"detector.{prefix}": share for prefix, share in scales.items()}

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from veritrain.errors import UsageError
 from veritrain.report.retrieval_words import RETRIEVAL_WORDS
+from veritrain.report.vocabulary_words import VOCABULARY_WORDS
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -410,6 +411,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "该文件由其他程序生成。结论只说明文件本身所展示的内容。",
     ),
     **RETRIEVAL_WORDS,
+    **VOCABULARY_WORDS,
 }
 
 

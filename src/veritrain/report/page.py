@@ -17,6 +17,7 @@ from veritrain.report import figures
 from veritrain.report.balance_curves import balance_charts, balance_told
 from veritrain.report.breakdown import breakdown_metrics
 from veritrain.report.chart import STYLE
+from veritrain.report.class_curves import class_charts
 from veritrain.report.kind_curves import kind_charts, left_out
 from veritrain.report.language import WORDS, Language, both, check_language, pair
 from veritrain.report.numbers import Source, shown
@@ -151,6 +152,7 @@ def _run_context(
         "banded": any((part or {}).get("low") for level in curves.values() for part in level.values()),
         "rankings": _svgs(_rankings(results or {}, language)),
         "kind_charts": _svgs(kind_charts(results or {}, language)),
+        "class_charts": _svgs(class_charts(results or {}, language)),
         "kinds_left_out": left_out(results or {}),
         "nulls": _svgs(_nulls(record, language)),
         "controls": _svgs([figures.controls_chart(record, language)]),

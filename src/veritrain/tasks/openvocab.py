@@ -64,6 +64,11 @@ class OpenVocabTask:
     def claims(self) -> tuple[Claim, ...]:
         return (BASE, NOVEL)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the vocabulary that is asked for, in the order of the class numbers."""
+        return {"base": self.words.base, "novel": self.words.novel, "all": self.words.names}[self.asked]
+
     def model(self) -> nn.Module:
         """A fresh detector on the tower that the run starts from."""
         return NamedDetector(Detector(self.tower(), self.options), self.texts)
@@ -103,11 +108,10 @@ class OpenVocabTask:
         return {metric: tables.chance(metric) for metric in tables.metrics}
 
     def tables(self, predictions: Predictions, groups: Sequence[str]) -> VocabularyTables:
-        names = {"base": self.words.base, "novel": self.words.novel, "all": self.words.names}[self.asked]
         return VocabularyTables.of(
             predictions,
             groups,
-            names,
+            self.class_names,
             threshold=self.threshold,
             max_detections=self.max_detections,
             novel=self.words.novel if self.asked == "all" else (),

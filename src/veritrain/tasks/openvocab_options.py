@@ -141,6 +141,11 @@ class OpenVocabRecipe(Recipe):
             )
 
     @property
+    def bare(self) -> bool:
+        """Whether the text tower reads names alone, as in report 002."""
+        return self.prompts == "bare" or self.network == "origin002"
+
+    @property
     def tuning(self) -> Literal["scratch", "frozen", "low_rate", "trainable"]:
         """What moves of the image tower."""
         if self.tower == "auto":

@@ -328,7 +328,7 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "joint": {"epochs": 8, "control_steps": 60},
     "contrastive": {"epochs": 12, "imgsz": 96, "control_steps": 60},
-    "openvocab": {"epochs": 12, "imgsz": 128, "width": 64, "control_steps": 60},
+    "openvocab": {"epochs": 12, "imgsz": 128, "control_steps": 60},
 }
 """What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
 
