@@ -46,6 +46,7 @@ class OpenVocabTask:
         max_detections: of one image and class that are scored.
         threshold: the score from which on boxes are called, chosen on validation; None: no precision, recall and F1.
         asked: the vocabulary whose places the class numbers of predictions are.
+        further: whether sizes, ``map_75`` and ``recall_100`` are scored too, as results want them and no control does.
         name: the word after ``veritrain train``.
     """
 
@@ -58,6 +59,7 @@ class OpenVocabTask:
     max_detections: int = 100
     threshold: float | None = None
     asked: Asked = "all"
+    further: bool = False
     name: str = "openvocab"
 
     @property
@@ -115,6 +117,7 @@ class OpenVocabTask:
             threshold=self.threshold,
             max_detections=self.max_detections,
             novel=self.words.novel if self.asked == "all" else (),
+            further=self.further,
         )
 
     def known_answers(self, predictions: Predictions, metric: str) -> KnownAnswers:

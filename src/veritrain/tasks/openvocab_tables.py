@@ -44,6 +44,8 @@ class VocabularyTables(BoxTables):
 
     Args:
         novel: those of ``class_names`` that were not learned; with none, or with all, base and novel are not told apart.
+        further: whether the scores of :data:`FURTHER` are among them: three quarters of the time, for what no control
+            asks.
         The others as there.
     """
 
@@ -57,6 +59,7 @@ class VocabularyTables(BoxTables):
         threshold: float | None = None,
         max_detections: int = 100,
         novel: Sequence[str] = (),
+        further: bool = True,
     ) -> None:
         parted = 0 < len(novel) < len(class_names)
         super().__init__(
@@ -69,7 +72,7 @@ class VocabularyTables(BoxTables):
             novel=novel if parted else (),
         )
         rates = RATES if threshold is not None else ()
-        self.metrics = ("map", "map_50", *(PARTS if parted else ()), *FURTHER, *rates)
+        self.metrics = ("map", "map_50", *(PARTS if parted else ()), *(FURTHER if further else ()), *rates)
 
     @staticmethod
     def of(
@@ -80,6 +83,7 @@ class VocabularyTables(BoxTables):
         threshold: float | None = None,
         max_detections: int = 100,
         novel: Sequence[str] = (),
+        further: bool = True,
     ) -> VocabularyTables:
         """From predictions; a ``box_threshold`` among them replaces ``threshold``."""
         if threshold is not None and "box_threshold" in predictions:
@@ -92,6 +96,7 @@ class VocabularyTables(BoxTables):
             threshold=threshold,
             max_detections=max_detections,
             novel=novel,
+            further=further,
         )
 
     @cached_property
