@@ -13,7 +13,7 @@ from dior_folders import coco_of, write_dior, write_pictures
 from veritrain.data.dior_names import DIOR_CLASSES
 from veritrain.data.open_vocabulary import NOVEL_DIOR
 from veritrain.data.options import AerialDataOptions, BoxChanges
-from veritrain.errors import ConfigError, LayoutError, SplitError
+from veritrain.errors import ConfigError, LayoutError, SplitError, UsageError
 from veritrain.experiments.aerial_data import TrivialBoxes, open_aerial_data, read_boxed
 from veritrain.metrics.boxes import every_iou
 from veritrain.tasks.box_predictions import truths_of_batch
@@ -58,6 +58,12 @@ class TestSets:
         assert sorted(names["novel"] + names["base"]) == sorted(names["all"])
         assert (found["novel"]["truth_counts"] > 0).all(), "each image of zero-shot detection has a novel object"
         assert len(data.asked["all"]) == len(data.asked["base"]) == len(data.frames_of("test"))
+
+    def test_the_same_images_are_kept_once(self, data):
+        one, two = data.asked["all"].sample(0, epoch=0, seed=0), data.asked["base"].sample(0, epoch=0, seed=0)
+        assert one["image"] is two["image"] and len(two["boxes"]) <= len(one["boxes"])
+        with pytest.raises(UsageError, match="same images"):
+            data.asked["novel"].share_images_with(data.asked["all"])
 
     def test_only_training_images_are_changed(self, data):
         assert data.frames_of("train").box_changes == CHANGES

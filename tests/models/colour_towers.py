@@ -13,7 +13,7 @@ from veritrain.models.temperature import Temperature
 from veritrain.models.tower import ImageFeatures, ImageTower
 from veritrain.models.tower_pair import TowerPair
 
-COLOURS = {"red": (1, -1, -1), "blue": (-1, -1, 1), "green": (-1, 1, -1), "grey": (0.3, 0.3, 0.3)}
+COLOURS = {"red": (1, -1, -1), "blue": (-1, -1, 1), "green": (-1, 1, -1), "grey": (1, 1, 1)}
 CELL = 8
 
 
@@ -38,7 +38,7 @@ class ColourTexts(TextTower):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.tensor(list(COLOURS.values())))
+        self.table = nn.Parameter(torch.tensor(list(COLOURS.values())).float())
 
     def tokens(self, texts: Sequence[str], *, cut: bool = False) -> Tensor:
         found = [[1 + list(COLOURS).index(word) for word in text.split() if word in COLOURS][-1:] for text in texts]
@@ -49,4 +49,4 @@ class ColourTexts(TextTower):
 
 
 def colour_towers() -> TowerPair:
-    return TowerPair(ColourImages(), ColourTexts(), Temperature())
+    return TowerPair(ColourImages(), ColourTexts(), Temperature(0.3))

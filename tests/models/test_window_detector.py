@@ -23,7 +23,7 @@ def detector_of(**options) -> WindowDetector:
     return WindowDetector(towers, texts, background, WindowOptions(**options))
 
 
-def picture(boxes: dict[str, tuple[int, int, int, int]], grey: float = 0.3) -> torch.Tensor:
+def picture(boxes: dict[str, tuple[int, int, int, int]], grey: float = 1.0) -> torch.Tensor:
     image = torch.full((1, 3, SIDE, SIDE), grey)
     for name, (left, top, right, bottom) in boxes.items():
         image[0, :, top:bottom, left:right] = torch.tensor(COLOURS[name]).float()[:, None, None]

@@ -61,5 +61,5 @@ class AerialFrames(DetectionFrames):
     def with_permuted_labels(self, label_seed: int) -> Self:
         """The same images, changed alike, with labels exchanged between groups."""
         twin = self._again(labels="permuted", label_seed=label_seed, box_changes=self.box_changes)
-        twin._kept = self._kept
+        twin.share_images_with(self)
         return twin

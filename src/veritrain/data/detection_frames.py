@@ -17,6 +17,7 @@ from veritrain.data.letterbox import GREY, STRIDE, Placement, bilinear, overlap,
 from veritrain.data.options import Hold, ImageChanges
 from veritrain.data.sample import UNKNOWN
 from veritrain.data.spoilt import Labels, Redraw
+from veritrain.errors import UsageError
 
 LEAST_SIDE = 2.0
 """Pixels: a box that a shift leaves narrower is left out."""
@@ -147,7 +148,7 @@ class DetectionFrames:
     def with_permuted_labels(self, label_seed: int) -> Self:
         """The same images with labels exchanged between groups."""
         twin = self._again(labels="permuted", label_seed=label_seed, changes=self.changes)
-        twin._kept = self._kept
+        twin.share_images_with(self)
         return twin
 
     def with_given_labels(self) -> Self:
@@ -159,6 +160,16 @@ class DetectionFrames:
         return type(self)(
             self.source, self.keys, self.shape, classes=self.classes, views=self.views, hold=self.hold, **chosen
         )
+
+    def share_images_with(self, other: DetectionFrames) -> None:
+        """Keep what is read once for both.
+
+        Raises:
+            UsageError: the other set is of other images, or of another shape.
+        """
+        if (self.keys, self.shape) != (other.keys, other.shape):
+            raise UsageError("only sets of the same images can share them", found=f"{len(self)} and {len(other)}")
+        self._kept = other._kept
 
     def label_of(self, index: int) -> bytes:
         """All labels of one image as training reads them, as bytes that can be compared."""

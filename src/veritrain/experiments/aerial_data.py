@@ -97,13 +97,14 @@ def open_aerial_data(options: AerialDataOptions) -> AerialData:
         whole["val"] = whole["train"]
     vocabulary = open_vocabulary_split(source, whole, classes, options.protocol)
     shape = letterbox_shape((source.stored_size(key) for key in by_id.values()), options.imgsz)
-    images = sum(len(vocabulary.keys[part]) for part in PARTS)
+    images = sum(len(vocabulary.keys[part]) for part in PARTS) + len(vocabulary.asked["novel"])
     needed = 3 * shape[0] * shape[1] * images * (1 + options.workers)
     hold, told = choose_hold(options.hold, needed=needed, budget_mb=options.memory_mb)
     asked = {
         name: _frames(source, those, shape, classes.vocabulary(name), options, hold, part="test")
         for name, those in vocabulary.asked.items()
     }
+    asked["base"].share_images_with(asked["all"])
     learned = {
         part: _frames(source, vocabulary.keys[part], shape, classes.base, options, hold, part=part) for part in LEARNED
     }
