@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from veritrain.errors import ArtefactError
+from veritrain.readers.blank_nans import EMPTY, FINITE, INFINITE, NAN, unmeasured
 from veritrain.readers.decoding import head_of
 from veritrain.readers.names import Name, canonical, counter, is_rouge
-from veritrain.readers.numbers import parse_number
+from veritrain.readers.numbers import Number, parse_number
 from veritrain.readers.readings import Collector, Reading, rows_of
 from veritrain.record import Remark, RunRecord
 
@@ -39,6 +40,8 @@ class _State:
     remarks: list[Remark] = field(default_factory=list)
     segment: int = 1
     rows: int = 0
+    contents: dict[str, bytearray] = field(default_factory=dict)
+    """What each row holds in each metric column (``blank_nans``); of columns with one name, in the first."""
 
 
 class CsvHistoryReader:
@@ -68,8 +71,11 @@ class CsvHistoryReader:
             state = _read(_rows(file, path), str(path))
         if state.rows == 0:
             raise ArtefactError("the table has no row of numbers", expected="a row per epoch or step", file=path)
-        rows, restarts = rows_of(state.collector.readings(), str(path))
-        return RunRecord(path=path, kind=self.name, rows=rows, remarks=(*state.remarks, *restarts))
+        blank = unmeasured(state.contents)
+        readings = [one for one in state.collector.readings() if not (one.number.nonfinite and one.raw in blank)]
+        rows, restarts = rows_of(readings, str(path))
+        told = [Remark(file=str(path), line=1, kind="not_measured", text=f"nan in {raw}") for raw in sorted(blank)]
+        return RunRecord(path=path, kind=self.name, rows=rows, remarks=(*state.remarks, *told, *restarts))
 
 
 def _is_header(names: Sequence[str]) -> bool:
@@ -167,17 +173,20 @@ def _is_long(header: Sequence[str]) -> bool:
 
 
 def _take(state: _State, number: int, cells: Sequence[str]) -> None:
-    pairs = list(zip(state.columns, cells, strict=False))
+    missing = [""] * (len(state.columns) - len(cells))
+    pairs = list(zip(state.columns, (*cells, *missing), strict=False))
     epoch = _count(pairs, "epoch")
     step = _count(pairs, "step")
     run = next((cell for column, cell in pairs if column.counts == "run"), None)
     if step is None and state.is_series:
         step = state.rows
     took = False
+    contents: dict[str, int] = {}
     for column, cell in pairs:
-        if column.metric is None or cell.lower() in _EMPTY:
+        if column.metric is None:
             continue
-        value = parse_number(cell)
+        value = None if cell.lower() in _EMPTY else parse_number(cell)
+        contents.setdefault(column.raw, _content(value))
         if value is None:
             continue
         took = True
@@ -195,6 +204,16 @@ def _take(state: _State, number: int, cells: Sequence[str]) -> None:
             )
         )
     state.rows += took
+    for raw, content in contents.items():
+        state.contents.setdefault(raw, bytearray()).append(content)
+
+
+def _content(value: Number | None) -> int:
+    if value is None:
+        return EMPTY
+    if value.nonfinite is None:
+        return FINITE
+    return NAN if value.nonfinite == "nan" else INFINITE
 
 
 def _take_long(state: _State, number: int, cells: dict[str, str]) -> None:
