@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchvision.ops import box_convert, box_iou
 
+from veritrain.losses import cell_assignment
 from veritrain.losses.cell_assignment import LARGEST, MOST, NEAR, SMALLEST, assign_cells
 from veritrain.losses.set_matching import padded_targets
 from veritrain.models.detr_memory import cells_of
@@ -110,6 +111,15 @@ def test_padding_learns_nothing():
     valid[:, CELLS[:, 0] > 0.5] = False
     pairs = assign_cells(boxes, logits, made_targets(), CELLS, valid)
     assert len(pairs) and valid[pairs.image, pairs.answer].all()
+
+
+def test_images_a_few_at_a_time_are_the_same_pairs(monkeypatch):
+    boxes, logits = made_answers()
+    whole = assign_cells(boxes, logits, made_targets(), CELLS, EVERYWHERE)
+    monkeypatch.setattr(cell_assignment, "AT_ONCE", 1)
+    parts = assign_cells(boxes, logits, made_targets(), CELLS, EVERYWHERE)
+    for name in ("layer", "image", "answer", "target", "quality"):
+        assert torch.equal(getattr(whole, name), getattr(parts, name)), name
 
 
 def test_no_object_is_no_pair():

@@ -20,6 +20,8 @@ NEAR = 0.75
 SMALLEST, LARGEST = 1.0, 12.0
 """Sides in cells (square root of the area) that a level learns; the finest level has all smaller ones too, the coarsest
 all larger ones."""
+AT_ONCE = 1 << 24
+"""Pairs of cell and object looked at in one go, 64 MB a number. 800 x 800 pixels with 468 objects are 6 million."""
 FLOOR = 1e-9
 """What nearness alone is worth: less than any overlap that counts."""
 
@@ -40,8 +42,24 @@ def assign_cells(boxes: Tensor, logits: Tensor, targets: Tensor, cells: Tensor, 
     if not len(targets):
         nothing = torch.zeros(0, dtype=torch.int64, device=boxes.device)
         return Pairs(layer=nothing, image=nothing, answer=nothing, target=nothing, quality=boxes.new_zeros(0))
-    overlap = pair_iou(boxes[0][:, None].float(), padded.boxes[:, :, None])
-    score = logits[0].float().sigmoid().mT.gather(1, padded.labels[..., None].expand(-1, -1, boxes.shape[2]))
+    images = max(AT_ONCE // (padded.boxes.shape[1] * len(cells)), 1)
+    found = []
+    for start in range(0, boxes.shape[1], images):
+        part = slice(start, start + images)
+        image, *rest = _assigned(
+            boxes[0, part].float(), logits[0, part].float(), padded.taken(part), cells, valid[part]
+        )
+        found.append((image + start, *rest))
+    image, cell, target, quality = (torch.cat(one) for one in zip(*found, strict=True))
+    return Pairs(layer=torch.zeros_like(image), image=image, answer=cell, target=target, quality=quality.clamp(0, 1))
+
+
+def _assigned(
+    boxes: Tensor, logits: Tensor, padded: PaddedTargets, cells: Tensor, valid: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Image, cell, row of the object and quality of each pair, by image and then by cell."""
+    overlap = pair_iou(boxes[:, None], padded.boxes[:, :, None])
+    score = logits.sigmoid().mT.gather(1, padded.labels[..., None].expand(-1, -1, boxes.shape[1]))
     fit = score**SCORE_POWER * overlap**IOU_POWER
     able = candidates(padded, cells) & valid[:, None] & padded.real[..., None]
     chosen = _best(fit + FLOOR * _nearness(padded, cells), able) & able
@@ -49,15 +67,8 @@ def assign_cells(boxes: Tensor, logits: Tensor, targets: Tensor, cells: Tensor, 
     image, thing, cell = chosen.nonzero(as_tuple=True)
     best_fit, best_overlap = ((part * chosen).amax(2) for part in (fit, overlap))
     quality = (fit / (best_fit[..., None] + FLOOR) * best_overlap[..., None])[image, thing, cell]
-    order = (image * boxes.shape[2] + cell).argsort()
-    image, thing, cell = image[order], thing[order], cell[order]
-    return Pairs(
-        layer=torch.zeros_like(image),
-        image=image,
-        answer=cell,
-        target=padded.rows[image, thing],
-        quality=quality[order].clamp(0, 1),
-    )
+    order = (image * boxes.shape[1] + cell).argsort()
+    return image[order], cell[order], padded.rows[image, thing][order], quality[order]
 
 
 def candidates(padded: PaddedTargets, cells: Tensor) -> Tensor:

@@ -51,6 +51,12 @@ class PaddedTargets:
         place = torch.arange(self.boxes.shape[1], device=self.boxes.device)
         return place[None] < torch.tensor(self.counts, device=place.device)[:, None]
 
+    def taken(self, images: slice) -> PaddedTargets:
+        """Those of some images, in their order."""
+        return PaddedTargets(
+            boxes=self.boxes[images], labels=self.labels[images], rows=self.rows[images], counts=self.counts[images]
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
