@@ -114,6 +114,7 @@ CHECKS: dict[str, str] = {
     "validation_has_samples": "veritrain.audit.process:ValidationHasSamples",
     "checkpoint_fits": "veritrain.audit.process:CheckpointFits",
     "finished_as_planned": "veritrain.audit.process:FinishedAsPlanned",
+    "numbers_were_measured": "veritrain.audit.process:NumbersWereMeasured",
     "both_labels_present": "veritrain.audit.labels:BothLabelsPresent",
     "labels_deterministic": "veritrain.audit.labels:LabelsDeterministic",
     "contents_disjoint": "veritrain.audit.leakage:ContentsDisjoint",

@@ -158,3 +158,23 @@ def test_a_matrix_misfits_only_an_accuracy_of_its_own_split(tmp_path, accuracy, 
     text = f"# Results of the classifier\n\n{accuracy}\n\n{title}\n\n[[450  50]\n [ 48 452]]\n"
     finding = ClaimsSupported().judge(read(tmp_path, text), {})
     assert (finding.status, finding.on_fail) == (status, on_fail)
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ("0.40,0.60", "fail"),
+        ("0.60,0.40", "pass"),
+        ("0.60,0.60", "pass"),  # two boxes without any doubt
+        ("0.60,0.61", "pass"),  # printed with two digits
+        ("0.60,-1", "pass"),  # undefined
+    ],
+)
+def test_no_average_precision_is_above_the_one_that_asks_for_less(tmp_path, row, status):
+    path = tmp_path / "results.csv"
+    header = "epoch,train/box_loss,metrics/mAP50(B),metrics/mAP50-95(B)\n"
+    path.write_text(header + "".join(f"{i},{1 / i:.3f},{row}\n" for i in range(1, 7)), encoding="utf-8")
+    finding = ClaimsSupported().judge(read_artefact(path), {})
+    assert finding.status == status
+    if status == "fail":
+        assert "0.6 on line 2, above" in finding.sentence

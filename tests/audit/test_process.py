@@ -7,6 +7,7 @@ from veritrain.audit.process import (
     CheckpointFits,
     ErrorsNotSwallowed,
     FinishedAsPlanned,
+    NumbersWereMeasured,
     OneRunPerTable,
     RanToTheEnd,
     SplitsDiffer,
@@ -112,6 +113,37 @@ def test_finished_as_planned_passes(tmp_path):
 def test_finished_as_planned_fails(tmp_path):
     finding = FinishedAsPlanned().judge(read(tmp_path, EPOCHS.replace("/3", "/100")), {})
     assert finding.status == "fail" and FinishedAsPlanned.on_fail == "notes"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Note: the values above are illustrative (dummy data), not measured.",
+        "All metrics in this report are placeholders until the run is finished",
+        "The results were not actually measured.",
+        "注：以上数据均为模拟，仅供参考",
+        "上表數值為示例",
+    ],
+)
+def test_numbers_were_measured_fails_on_a_file_that_says_otherwise(tmp_path, said):
+    finding = NumbersWereMeasured().judge(read(tmp_path, EPOCHS + said + "\n"), {})
+    assert finding.status == "fail" and NumbersWereMeasured.on_fail == "unproves"
+    assert [one.line for one in finding.evidence] == [4]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Results on simulated data are shown in table 2.",
+        "Values marked with a dash were not measured.",
+        "The target values are placeholders in the config.",
+        "all numbers are means of three seeds",
+        "以上结果为三次平均",
+        "placeholder",
+    ],
+)
+def test_numbers_were_measured_passes(tmp_path, said):
+    assert NumbersWereMeasured().judge(read(tmp_path, EPOCHS + said + "\n"), {}).status == "pass"
 
 
 UNPLANNED = EPOCHS.replace("/3", "")

@@ -54,9 +54,8 @@ def read(folder: Path, text: str):
 
 
 def test_a_validation_every_fifth_epoch_is_no_broken_loss(tmp_path):
-    rows = [
-        f"{i},{1 / i:.3f},{1.1 / i if i % 5 == 0 else 'nan'},{i / 20 if i % 5 == 0 else 'nan'}" for i in range(1, 16)
-    ]
+    scores = [f"{1.1 / i},{i / 20}" if i % 5 == 0 else "nan,nan" for i in range(1, 16)]
+    rows = [f"{i},{1 / i:.3f},{scored}" for i, scored in enumerate(scores, start=1)]
     record = read(tmp_path, "\n".join(["epoch,train_loss,val_loss,val_acc", *rows]) + "\n")
     assert Finite().judge(record, {}).status == "pass"
     assert [(row.epoch, row.line) for row in record.rows if row.raw == "val_loss"] == [(5, 6), (10, 11), (15, 16)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_the_best_epoch_is_the_best():
     falling = record_of([metric(i, v) for i, v in enumerate(values)])
     drawn = figures.metric_curves(falling.about(Claim(metric="frame_auroc", higher_is_better=False)))
     assert drawn is not None and "0.500, epoch 0" in texts(drawn)
+
+
+def test_the_epoch_that_was_kept_is_ringed_even_where_another_score_chose_it():
+    record = record_of([metric(i, v) for i, v in enumerate([0.5, 0.9, 0.7])])
+    drawn = figures.metric_curves(replace(record, results={"checkpoint": {"epoch": 2}}))
+    assert drawn is not None and "kept: 0.700, epoch 2" in texts(drawn) and "0.900" not in texts(drawn)
 
 
 def test_only_validation_chooses_the_best():

@@ -63,6 +63,7 @@ class ClaimsSupported:
             _two_accuracies,
             _matrix_misfits,
             _impossible,
+            _out_of_order,
             _sold_estimates,
             _percent_misfits,
             _best_after_end,
@@ -182,6 +183,29 @@ def _impossible(record: RunRecord) -> Finding | None:
             on_fail="unproves" if value > high and _may_be_percent(row) else None,
             to_settle="test the metric on predictions whose score is known, and print its unit",
         )
+    return None
+
+
+def _out_of_order(record: RunRecord) -> Finding | None:
+    """The same boxes cannot do better where more overlap is asked: AP50 is the largest of COCO's numbers."""
+    beside: dict[tuple[str, str | None, int], dict[str, Row]] = {}
+    for row in record.rows:
+        if row.name in ("map", "map_50", "map_75") and row.value is not None and row.value != UNDEFINED:
+            beside.setdefault((row.run, row.split, row.line), {}).setdefault(row.name, row)
+    for rows in beside.values():
+        loose = rows.get("map_50")
+        for strict in (rows.get("map"), rows.get("map_75")):
+            if loose is None or strict is None or loose.value is None or strict.value is None:
+                continue
+            if strict.value > loose.value + 2 * (loose.half_ulp + strict.half_ulp) + 1e-6:
+                return failed(
+                    f"{strict.raw} is {strict.value:.4g} on line {strict.line}, above {loose.raw} = {loose.value:.4g} "
+                    "beside it, which asks for less",
+                    value=strict.value,
+                    bound=loose.value,
+                    evidence=_lines(strict.file, [strict.line]),
+                    to_settle="score the predictions with pycocotools, and print which column is which",
+                )
     return None
 
 

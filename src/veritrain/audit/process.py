@@ -234,3 +234,28 @@ class FinishedAsPlanned:
         if not cut:
             return passed("nothing says that the log was cut short")
         return failed(cut[0].text, evidence=_cite(cut), to_settle="give the whole log")
+
+
+class NumbersWereMeasured:
+    """The file does not say of its own numbers that nobody measured them."""
+
+    id = "P8"
+    name = "numbers_were_measured"
+    subject = "process"
+    needs: tuple[str, ...] = ()
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        if record.kind == "run":
+            return not_run(_FOREIGN)
+        made_up = _said(record, "numbers_made_up")
+        if not made_up:
+            return passed("nothing says that numbers were made up")
+        return failed(
+            f"the file says of its own numbers: '{made_up[0].text.strip()[:110]}'",
+            evidence=_cite(made_up),
+            to_settle="put the log or the predictions that the numbers come from in their place",
+        )

@@ -189,7 +189,8 @@ class _Fetch:
             batch = dict(pack([self[place] for place in places]))
         except VeritrainError as error:
             return _Failed(error)
-        batch.setdefault("index", torch.tensor([index for _, index in places], dtype=torch.int64))
+        if "index" not in batch:
+            batch["index"] = torch.tensor([index for _, index in places], dtype=torch.int64)
         return batch
 
 

@@ -7,6 +7,7 @@ asked for. A loss that diverged looks different: once it is NaN it stays NaN, or
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 EMPTY, FINITE, NAN, INFINITE = 0, 1, 2, 3
 """What a cell holds."""
@@ -37,7 +38,7 @@ def _has_rhythm(cells: bytes | bytearray) -> bool:
     """Empty cells are rows of something else: they do not count."""
     told = [cell for cell in cells if cell != EMPTY]
     places = [place for place, cell in enumerate(told) if cell == FINITE]
-    steps = {after - before for before, after in zip(places, places[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(places)}
     if len(steps) != 1:
         return False
     step = steps.pop()
@@ -50,11 +51,11 @@ def _takes_turns(name: str, columns: Mapping[str, bytes | bytearray]) -> bool:
 
 
 def _complements(own: bytes | bytearray, other: bytes | bytearray) -> bool:
-    """Where one is NaN the other is finite, where one is finite the other is not, and the turns change more than once."""
+    """Where one is NaN the other is finite, where one is finite the other is not, and the turn changes three times."""
     if other.count(FINITE) < LEAST_MEASURED:
         return False
     if any((a == NAN and b != FINITE) or (a == FINITE and b == FINITE) for a, b in zip(own, other, strict=True)):
         return False
     turns = [cell for cell in own if cell != EMPTY]
-    changes = sum(before != after for before, after in zip(turns, turns[1:], strict=False))
-    return changes > 2
+    changes = sum(before != after for before, after in pairwise(turns))
+    return changes >= 3

@@ -6,7 +6,6 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 
 from veritrain.errors import ArtefactError
@@ -174,7 +173,8 @@ def _is_long(header: Sequence[str]) -> bool:
 
 
 def _take(state: _State, number: int, cells: Sequence[str]) -> None:
-    pairs = list(zip_longest(state.columns, cells[: len(state.columns)], fillvalue=""))
+    missing = [""] * (len(state.columns) - len(cells))
+    pairs = list(zip(state.columns, (*cells, *missing), strict=False))
     epoch = _count(pairs, "epoch")
     step = _count(pairs, "step")
     run = next((cell for column, cell in pairs if column.counts == "run"), None)

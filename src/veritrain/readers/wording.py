@@ -108,6 +108,17 @@ _WEIGHTED_LOSS = re.compile(
     r"类别权重|類別權重|加权(?:损失|交叉)|加權(?:損失|交叉)|标签平滑|標籤平滑"
 )
 _WEIGHTS = re.compile(r"(?:权重|權重|weight)[^\n%]{0,12}[-+]\s*[\d,]+(?:\.\d+)?\s*%", re.IGNORECASE)
+_MADE_UP = re.compile(
+    r"(?i)(?<!target )\b(?:numbers|values|results|metrics|scores|figures)\b"
+    r"(?: (?:above|below|here|shown|reported)| in (?:this|the) (?:table|report|section|document))* (?:are|were) "
+    r"(?:all |only |purely |just |merely |currently |still )*(?:simulated\b|illustrative\b|placeholders?\b|"
+    r"made[- ]up\b|hypothetical\b|fabricated\b|invented\b|mocked\b|dummy (?:data|values|numbers)\b|"
+    r"not (?:actually |really |yet )?(?:measured|from a real)\b)|"
+    r"(?:以上|上述|上表|表中|本报告|本報告)[^。\n]{0,10}"
+    r"(?:数据|數據|数字|數字|数值|數值|结果|結果|指标|指標)[^。\n]{0,6}"
+    r"(?:为|為|是|均为|均為|均是|仅为|僅為|属于|屬於)[^。\n]{0,4}"
+    r"(?:模拟|模擬|示例|虚构|虛構|占位|佔位|假设|假設|编造|編造|示意)"
+)
 
 _REMARKS = (
     (
@@ -144,6 +155,7 @@ _REMARKS = (
             r"(?:使用|用)训练集作为验证集|(?:使用|用)訓練集作為驗證集"
         ),
     ),
+    ("numbers_made_up", _MADE_UP),
     ("stopped_early", re.compile(r"(?i)early stopp|早停(?:机制)?触发|触发早停|KeyboardInterrupt|EarlyStopping")),
 )
 

@@ -57,7 +57,7 @@ class Statement:
 @dataclass(frozen=True, kw_only=True)
 class Remark:
     """Something a log says about its own process: crash, swallowed_exception, success_banner, epoch_restart,
-    truncated, stopped_early, key_mismatch, empty_split, same_split, not_measured."""
+    truncated, stopped_early, key_mismatch, empty_split, same_split, not_measured, numbers_made_up."""
 
     file: str
     line: int

@@ -56,15 +56,21 @@ def loss_curves(record: RunRecord, language: Language = "en") -> str | None:
 
 
 def metric_curves(record: RunRecord, language: Language = "en") -> str | None:
-    """The headline's metric on validation, its best epoch ringed; None when it was never recorded."""
+    """The headline's metric on validation; None when it was never recorded.
+
+    Ringed is the epoch whose weights were kept and scored, which another score may have chosen; its best one before
+    there are results.
+    """
     claim = record.claim or Claim(metric="")
     points, name = _validation(record, claim.metric)
     known = [(value, step, epoch) for step, value, epoch in points if value is not None]
     marks: tuple[Mark, ...] = ()
     if known:
         choose = max if claim.higher_is_better else min
-        value, step, epoch = choose(known, key=lambda point: point[0])
-        english, chinese = pair("best")
+        scored = ((record.results or {}).get("checkpoint") or {}).get("epoch")
+        kept = [point for point in known if scored is not None and point[2] == scored]
+        value, step, epoch = choose(kept or known, key=lambda point: point[0])
+        english, chinese = pair("kept" if kept else "best")
         label = (f"{english}: {value:.3f}, epoch {epoch}", f"{chinese}：{value:.3f}，轮次 {epoch}")
         marks = (Mark(label=label, x=step, y=value),)
     line = Line(label="", x=[p[0] for p in points], y=[p[1] for p in points], style=0)

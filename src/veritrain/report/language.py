@@ -98,9 +98,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "unreliable": ("unreliable", "不可靠"),
     "few_groups": ("fewer than 10 groups: unreliable", "组数不足 10：不可靠"),
     "interval_note": (
-        "Intervals resample whole groups (scenarios), never frames of one scene. "
+        "Intervals resample whole groups (scenarios, patients, scenes), never single frames of one. "
         "In the picture: dot = value, bar = interval, dashed = chance, triangle = baseline.",
-        "区间以组（场景）为单位重采样，绝不按同一场景中的帧重采样。图示：圆点为数值，横条为区间，虚线为随机水平，三角为基线。",
+        "区间以组（场景、患者）为单位重采样，绝不按同一组中的单帧重采样。图示：圆点为数值，横条为区间，虚线为随机水平，三角为基线。",
     ),
     "selection": ("Validation (used to choose)", "验证集（用于选择）"),
     "by_kind": ("By kind", "按类别"),
@@ -220,6 +220,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "step": ("optimiser step", "优化步数"),
     "loss": ("loss", "损失"),
     "best": ("best", "最佳"),
+    "kept": ("kept", "保留"),
     "balancing": ("Balancing of the tasks", "任务之间的平衡"),
     "balancer": ("Balancer", "平衡方法"),
     "balancing_note": (
@@ -254,6 +255,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "precision": ("precision", "精确率"),
     "chosen": ("chosen threshold", "选定阈值"),
     "confusion": ("Confusion at the chosen threshold", "选定阈值下的混淆矩阵"),
+    "view_confusion": ("Confusion of the views (the most probable one)", "视图的混淆矩阵（取概率最大者）"),
+    "no_confusion": ("This run has no confusion matrix.", "该运行没有混淆矩阵。"),
     "confusion_note": (
         "Frames of the test split. The threshold was chosen on validation only:",
         "测试集的帧。阈值仅在验证集上选定：",

