@@ -41,6 +41,8 @@ def test_an_untrained_pair_has_the_same_words_in_every_run_and_a_fresh_tower_in_
 def test_a_shape_alone_gives_blank_towers_and_no_start(start):
     again = remembered(start.shape())
     assert again.shape() == start.shape()
-    assert [v.shape for v in again.blank().state_dict().values()] == [v.shape for v in start.image().state_dict().values()]
+    assert [v.shape for v in again.blank().state_dict().values()] == [
+        v.shape for v in start.image().state_dict().values()
+    ]
     with pytest.raises(CheckpointError, match="not there any more"):
         again.image()

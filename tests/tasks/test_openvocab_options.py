@@ -10,8 +10,9 @@ from veritrain.tasks.openvocab_options import OpenVocabRecipe
 
 
 def test_keys_reach_the_detector_and_the_data():
-    recipe = OpenVocabRecipe(data="d", head="detr", gate=False, text_conditioning=False, context_anchor=False, queries=7,
-                             towers="t", protocol="boxes-removed", flip=0.25, novel=["ship"])  # fmt: skip
+    off = {"gate": False, "text_conditioning": False, "context_anchor": False}
+    seen = {"protocol": "boxes-removed", "flip": 0.25, "novel": ["ship"]}
+    recipe = OpenVocabRecipe(data="d", head="detr", queries=7, towers="t", **off, **seen)
     shape, data = recipe.shape_of_detector(), recipe.data_options()
     assert (shape.kind, shape.queries, shape.tower) == ("query", 7, "low_rate")
     assert not (shape.gate or shape.text_conditioning or shape.context_anchor)

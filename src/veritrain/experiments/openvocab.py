@@ -181,7 +181,11 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         windows = _windows(data)
         return {
             **openvocab_results(
-                task, data, predictions, validation, {asked: {WINDOWS: one.predictions} for asked, one in windows.items()}
+                task,
+                data,
+                predictions,
+                validation,
+                {asked: {WINDOWS: one.predictions} for asked, one in windows.items()},
             ),
             "text_controls": text_controls(task, data, predictions["all"], words),
             "windows": {asked: dict(one.about) for asked, one in windows.items()} or None,

@@ -148,7 +148,7 @@ def _item(
 
 
 def write_inside(data: OpenVocabData, task: OpenVocabTask, model: NamedDetector, folder: RunFolder) -> None:
-    """``figures/look-*.png`` and ``gate-*.png``: where the surest answer of two images looks, and what the gate changes.
+    """``figures/look-*.png`` and ``gate-*.png`` of two images: where the surest answer looks, what the gate changes.
 
     Report 002's network has neither.
     """

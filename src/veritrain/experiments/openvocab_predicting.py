@@ -51,9 +51,7 @@ def predict_run(
     judged = not inputs and not classes
     asked = range(len(task.class_names))
     rows = [
-        row
-        for one in sets
-        for row in _rows(AskedFrames(_some(one, samples), asked), task, model, place, judged=judged)
+        row for one in sets for row in _rows(AskedFrames(_some(one, samples), asked), task, model, place, judged=judged)
     ]
     document = {
         "schema": 1,

@@ -150,7 +150,9 @@ def _told(
     baselines: Mapping[str, Predictions],
 ) -> dict[str, Any]:
     """Metric to its entry, with the vocabulary and the protocol among its keys."""
-    entries = scores_with_intervals(replace(task, asked=asked, further=True), predictions, baselines, data.groups_of(asked))
+    entries = scores_with_intervals(
+        replace(task, asked=asked, further=True), predictions, baselines, data.groups_of(asked)
+    )
     about = {"vocabulary": asked, "protocol": data.card["open_vocabulary"]["protocol"]}
     return {metric: {**entry, **about} for metric, entry in entries.items()}
 

@@ -1,4 +1,4 @@
-"""What happens inside the open-vocabulary detector: where its surest answer looks, and what it says without its gate."""
+"""What happens inside the open-vocabulary detector: where its surest answer looks, what it says without its gate."""
 
 from __future__ import annotations
 

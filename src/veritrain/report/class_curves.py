@@ -31,7 +31,9 @@ def _chart(classes: Mapping[str, Mapping[str, Any]], iou: float, language: Langu
         x_range=UNIT,
         y_range=UNIT,
     )
-    return draw(axes, *(_line(name, one, style) for style, (name, one) in enumerate(classes.items())), language=language)
+    return draw(
+        axes, *(_line(name, one, style) for style, (name, one) in enumerate(classes.items())), language=language
+    )
 
 
 def _line(name: str, one: Mapping[str, Any], style: int) -> Line:

@@ -143,4 +143,3 @@ def flip_labels(batch: Batch, *, classes: int) -> Batch:
 def called_from(task: OpenVocabTask) -> float:
     """The score from which on a box is called: validation's, or nothing where nothing hit anything there."""
     return NOTHING_CALLED if task.threshold is None else task.threshold
-

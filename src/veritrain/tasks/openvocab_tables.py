@@ -43,7 +43,7 @@ class VocabularyTables(BoxTables):
     """As ``BoxTables``, with base and novel classes, sizes and Recall@100.
 
     Args:
-        novel: those of ``class_names`` that were not learned; with none, or with all, base and novel are not told apart.
+        novel: those of ``class_names`` that were not learned; with none, or with all, there are no parts to tell apart.
         further: whether the scores of :data:`FURTHER` are among them: three quarters of the time, for what no control
             asks.
         The others as there.

@@ -48,4 +48,3 @@ class Report002Task(OpenVocabTask):
     def predict(self, output: Mapping[str, Tensor], batch: Batch) -> Predictions:
         """The labels beside no box at all."""
         return nothing_found(batch)
-
