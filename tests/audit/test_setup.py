@@ -212,3 +212,9 @@ def test_one_batch_overfits_asks_each_task():
     assert probed("one_batch_overfits", "one_batch_overfit", {**values, "tasks": both}).status == "pass"
     fitted = {**values, "tasks": alone, "scores": {"frame_auroc": 1.0}}
     assert probed("one_batch_overfits", "one_batch_overfit", fitted).status == "pass", "the claim's score is perfect"
+
+
+@pytest.mark.parametrize(("score", "status"), [(0.9, "pass"), (0.89, "fail"), (None, "fail")])
+def test_one_batch_overfits_by_the_score_that_the_task_says_is_enough(score, status):
+    values = {"first_loss": 30.0, "last_loss": 5.0, "steps": 200, "scores": {"frame_auroc": score}, "enough": 0.9}
+    assert probed("one_batch_overfits", "one_batch_overfit", values).status == status

@@ -7,9 +7,13 @@ import json
 import pytest
 
 from tiny_openvocab import NOVEL, tiny_aerial, tiny_recipe, tiny_towers
+from veritrain.audit.verdict import as_json, judge_all
 from veritrain.experiments.openvocab import EXPERIMENT as openvocab
+from veritrain.experiments.openvocab_predicting import predict_run
 from veritrain.experiments.openvocab_results import CONTRACT
 from veritrain.record import RunFolder, read_run
+from veritrain.report.box_sheet import write_box_sheet
+from veritrain.report.publish import publish
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,53 @@ def test_a_fresh_reader_finds_the_same_scores_also_where_the_towers_have_gone(fo
         assert openvocab.plain_scores(without, model)["metrics"] == scores
     finally:
         aside.rename(towers)
+
+
+def test_other_words_stand_beside_both_claims(results):
+    for metric in ("base_map_50", "novel_map_50"):
+        controls = results["text_controls"][metric]
+        assert set(controls) == {"names shuffled", "nonsense words"}
+        own = results["metrics"][metric]["value"]
+        assert all(one["fall"] == pytest.approx(own - one["value"]) for one in controls.values())
+
+
+def test_towers_without_training_are_a_baseline_of_every_metric(results):
+    assert set(results["metrics"]["base_map_50"]["baselines"]) == {"constant boxes", "towers without training"}
+    assert set(results["windows"]) == {"all", "base", "novel"}
+
+
+def test_pictures_of_answers_and_of_the_inside(folder):
+    gallery = json.loads((folder.figures / "gallery.json").read_text(encoding="utf-8"))
+    assert [part["title"] for part in gallery] == [
+        "worst misses", "surest false alarms", "novel classes", "random images"]  # fmt: skip
+    assert all((folder.path / item["image"]).is_file() for part in gallery for item in part["items"])
+    for one in json.loads((folder.figures / "inside.json").read_text(encoding="utf-8")):
+        assert one["look"]["kind"] == "scores" and set(one["gate"]) == {"on", "off"}
+        assert (folder.figures / f"look-{one['id']}.png").is_file()
+
+
+def test_the_report_tells_of_words_and_classes(folder):
+    publish(folder, as_json(judge_all(read_run(folder.path), ()), folder.path))
+    page = folder.report.read_text(encoding="utf-8")
+    assert "groundtrackfield*" in page and "names shuffled" in page and "open-vocabulary" in page
+
+
+def test_single_images_of_the_run_and_of_a_folder_in_words_of_ones_own(folder, world, tmp_path):
+    document, out = predict_run(folder, [], samples=2, split="test", out=str(tmp_path / "own"))
+    assert document["count"] == 2 and all(row["errors"] is not None for row in document["frames"])
+    assert (write_box_sheet(document, out)).is_file()
+    picture = next(world.rglob("*.jpg"))
+    asked, _ = predict_run(folder, [str(picture)], samples=0, split="test", out=str(tmp_path / "loose"),
+                           classes=["red roof", "ship"])  # fmt: skip
+    assert asked["classes"] == ["red roof", "ship"] and asked["prompts"]["ship"][0] == "a satellite photo of ship"
+    assert asked["frames"][0]["errors"] is None
+    assert {box["class"] for box in asked["frames"][0]["boxes"]} <= {"red roof", "ship"}
+
+
+def test_report_002_claims_a_detector_and_finds_no_box(world, tmp_path):
+    folder = RunFolder(tmp_path / "origin")
+    openvocab.run(tiny_recipe(world, network="origin002"), folder)
+    results = json.loads(folder.results.read_text(encoding="utf-8"))
+    assert results["metrics"]["base_map_50"]["value"] == 0.0 and results["prompts"]["templates"] == ["{}"]
+    verdict = as_json(judge_all(read_run(folder.path), ()), folder.path)["verdict"]
+    assert verdict in ("not_shown", "refuted")

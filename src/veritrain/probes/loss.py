@@ -146,6 +146,8 @@ class OneBatchOverfit:
             optimiser.step()
         scores = _score_batch(run.task, model, batch)
         found = {"first_loss": first["total"], "last_loss": last["total"], "steps": took, "scores": scores}
+        if hasattr(run.task, "by_heart"):
+            found["enough"] = run.task.by_heart
         tasks = {name: {"first": first[name], "last": last[name]} for name in first if name != "total"}
         return {**found, **({"tasks": tasks} if tasks else {})}
 
