@@ -188,7 +188,7 @@ class BoxScoreFollowsPlace:
     needs: tuple[str, ...] = ("run", "evidence:boxes_shifted")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "nothing"
-    required_for: tuple[str, ...] = ()
+    required_for: tuple[str, ...] = ("openvocab",)
     per_claim = True
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -224,7 +224,7 @@ class BoxesShareUnit:
     needs: tuple[str, ...] = ("run", "evidence:boxes_shifted")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "nothing"
-    required_for: tuple[str, ...] = ()
+    required_for: tuple[str, ...] = ("openvocab",)
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
