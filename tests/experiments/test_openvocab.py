@@ -70,9 +70,8 @@ def test_a_fresh_reader_finds_the_same_scores_also_where_the_towers_have_gone(fo
     aside = towers.with_name("aside.safetensors")
     again, found = openvocab.reopen(folder)
     scores = openvocab.plain_scores(again, found)["metrics"]
-    assert {name: entry["value"] for name, entry in scores.items()} == {
-        name: entry["value"] for name, entry in results["metrics"].items()
-    }
+    assert {"base_map_50", "novel_map_50", "harmonic_mean", "map", "map_50"} <= set(scores)
+    assert all(entry["value"] == results["metrics"][name]["value"] for name, entry in scores.items())
     towers.rename(aside)
     try:
         without, model = openvocab.reopen(folder)
