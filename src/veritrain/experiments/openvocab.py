@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -151,7 +151,7 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         demand_same_data(folder, data.card, self.digest_of)
         model = replace(task, tower=data.start.blank).model()
         checkpoints.load_weights(best, model)
-        task = replace(task, texts=model.words.clone())  # type: ignore[union-attr, operator]
+        task = replace(task, texts=model.words.clone())  # type: ignore[operator]
         return Prepared(recipe=recipe, data=data, task=task), model
 
     @staticmethod
@@ -229,7 +229,7 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         if name == "image":
             return test.with_exchanged_images()
         kind, _, seed = name.removeprefix("texts").strip(":").partition(":")
-        known = {"": partial(words.shuffled_rows, 0), "nonsense": words.nonsense_rows}
+        known: dict[str, Callable[[], tuple[int, ...]]] = {"": partial(words.shuffled_rows, 0), "nonsense": words.nonsense_rows}
         if seed.isdecimal():
             known["shuffled"] = partial(words.shuffled_rows, int(seed))
         if not name.startswith("texts") or kind not in known:
