@@ -14,6 +14,7 @@ from veritrain.errors import UsageError, did_you_mean
 TASKS = {
     "anomaly": "veritrain.tasks.anomaly:AnomalyTask",
     "joint": "veritrain.tasks.joint:JointTask",
+    "contrastive": "veritrain.tasks.contrastive:ContrastiveTask",
 }
 
 FORMATS = {

@@ -20,7 +20,7 @@ class LossReadsLabels:
     needs: tuple[str, ...] = ("run", "evidence:loss_under_flipped_labels")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
     least = 1e-6
 
@@ -56,7 +56,7 @@ class TrivialMinimiserNotReached:
     needs: tuple[str, ...] = ("run", "evidence:best_constant_loss")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -90,7 +90,7 @@ class OneBatchOverfits:
     needs: tuple[str, ...] = ("run", "evidence:one_batch_overfit")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
     share = 0.1
 
@@ -138,7 +138,7 @@ class MetricUnitTested:
     needs: tuple[str, ...] = ("run", "evidence:metric_on_known_answers")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     answers = ("perfect", "inverted", "constant", "random_mean", "random_standard_error", "chance")
     standard_errors = 5
