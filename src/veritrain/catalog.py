@@ -56,6 +56,9 @@ MODELS = {
     "clip-vit-b-32": "veritrain.models.clip:clip_vit_b_32",
     "clip-vit-l-14": "veritrain.models.clip:clip_vit_l_14",
     "small-clip": "veritrain.models.small_clip:small_clip",
+    "openvocab-dense": "veritrain.models.detr:openvocab_dense",
+    "openvocab-query": "veritrain.models.detr:openvocab_query",
+    "openvocab-query-rn50": "veritrain.models.detr:openvocab_query_rn50",
 }
 
 BALANCERS: dict[str, str] = {

@@ -9,7 +9,7 @@ from veritrain.models.fusion import FusionDetector
 from veritrain.models.options import FusionOptions
 
 ORDER = [1_146_497, 792_321, 14_110_849, 12_566_401, 5_491_393, 4_824_193, 339_521, 5_098_178, 1_377_633]
-TASKS = {"yolo": "joint", "clip-": "openvocab", "small-clip": "contrastive"}
+TASKS = {"yolo": "joint", "clip-": "openvocab", "openvocab-": "openvocab", "small-clip": "contrastive"}
 CLIPS = {"clip-rn50": 102_007_137, "clip-vit-b-32": 151_277_313, "clip-vit-l-14": 427_616_513}
 
 

@@ -21,6 +21,7 @@ def model_rows() -> list[dict[str, Any]]:
 
     shape = FusionOptions(fusion=AnomalyRecipe.fusion, width=AnomalyRecipe.width)
     task_of = {**dict.fromkeys(named_yolo(), "joint"), **dict.fromkeys(named_clip(), "openvocab")}
+    task_of |= {name: "openvocab" for name in catalog.MODELS if name.startswith("openvocab-")}
     task_of["small-clip"] = "contrastive"
     rows = []
     for name in catalog.MODELS:

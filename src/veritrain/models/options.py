@@ -21,6 +21,11 @@ ClipName = Literal["RN50", "ViT-B-32", "ViT-L-14"]
 Activation = Literal["quick_gelu", "gelu"]
 Tuning = Literal["frozen", "low_rate", "trainable"]
 Pooling = Literal["attention", "mean"]
+DetectorKind = Literal["dense", "query"]
+TowerTuning = Literal["scratch", "frozen", "low_rate", "trainable"]
+QuerySource = Literal["memory", "learned"]
+MemoryAttention = Literal["deformable", "full"]
+CellLabels = Literal["many", "one"]
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
 """Width and height in pixels, of each anchor of P3, P4 and P5."""
 
@@ -312,3 +317,98 @@ class SmallClipOptions:
                     found=f"{name} {getattr(self, name)}",
                     fix="change one of the two",
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorOptions:
+    """The shape of the open-vocabulary detector (``models.detr``).
+
+    Attributes:
+        kind: dense (each cell of each level answers with one box), or query (N queries, refined layer by layer).
+        tower: what moves of the image tower: scratch (all of it, statistics too), or as ``Tower.tune`` says.
+        width: channels of the memory and of the queries, a multiple of 4 and of ``heads``.
+        heads: of every attention.
+        encoder_layers: of self-attention on the tower's coarsest map; 0 leaves it out.
+        gate: scale and shift of features by the context, the embedding of the whole image (FiLM); 1 and 0 at start.
+        text_conditioning: features attend to the texts of all classes.
+        context_anchor: the context is one more column beside the classes, which objects learn not to be.
+        finest: pixels a cell of the finest level: 8 (the tower's own), or 4 (its finest map enlarged, beside two
+            convolutions on the image itself).
+
+        Of query alone:
+
+        queries: N, or as many as there are cells, if those are fewer.
+        query_source: memory (the cells with the best class score), or learned (the same for every image).
+        cell_labels: how the cells learn which of them are chosen: many cells an object, as dense ones do, or one cell
+            an object, as Deformable DETR's first stage does (then the chosen cells are the first of the layers).
+        decoder_layers: 1 or more.
+        attention: how queries read the memory: deformable (``points`` places a level and head), or full.
+        points: places a level and head.
+
+    Raises:
+        ConfigError: an unknown word, a number out of its range, or a choice that nothing would read.
+    """
+
+    kind: DetectorKind = "dense"
+    tower: TowerTuning = "scratch"
+    width: int = 256
+    heads: int = 8
+    encoder_layers: int = 1
+    gate: bool = True
+    text_conditioning: bool = True
+    context_anchor: bool = True
+    finest: int = 8
+    queries: int = 300
+    query_source: QuerySource = "memory"
+    cell_labels: CellLabels = "many"
+    decoder_layers: int = 6
+    attention: MemoryAttention = "deformable"
+    points: int = 4
+
+    def __post_init__(self) -> None:
+        for name, words in _DETECTOR_WORDS.items():
+            _known(name, getattr(self, name), get_args(words))
+        least = {"width": 4, "heads": 1, "encoder_layers": 0, "queries": 1, "decoder_layers": 1, "points": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name} is too small", expected=f"{bound} or more", found=str(getattr(self, name)))
+        for name, met, needs in self._demands():
+            if not met:
+                raise ConfigError(
+                    f"{name} {getattr(self, name)} means nothing here",
+                    expected=needs,
+                    found=str(self),
+                    fix=f"leave {name} out, or change the other choice",
+                )
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether cells answer: as the whole answer, or to choose queries among them."""
+        return self.kind == "dense" or self.query_source == "memory"
+
+    def _demands(self) -> list[tuple[str, bool, str]]:
+        """Option, whether it can be read, what it needs."""
+        query = self.kind == "query"
+        plain = {name: type(self).__dataclass_fields__[name].default for name in _OF_QUERIES}
+        of_queries = [
+            (name, query or getattr(self, name) == default, "kind query: dense cells have none")
+            for name, default in plain.items()
+        ]
+        return [
+            ("width", self.width % 4 == 0, "a multiple of 4: sines and cosines of two directions"),
+            ("heads", self.width % self.heads == 0, f"a divisor of the width, {self.width}"),
+            ("finest", self.finest in (4, 8), "4 or 8"),
+            *of_queries,
+            ("cell_labels", self.query_source == "memory" or self.cell_labels == "many", "query_source memory"),
+            ("points", self.attention == "deformable" or self.points == plain["points"], "attention deformable"),
+        ]
+
+
+_DETECTOR_WORDS = {
+    "kind": DetectorKind,
+    "tower": TowerTuning,
+    "query_source": QuerySource,
+    "cell_labels": CellLabels,
+    "attention": MemoryAttention,
+}
+_OF_QUERIES = ("queries", "query_source", "cell_labels", "decoder_layers", "attention", "points")
