@@ -8,8 +8,10 @@ import pytest
 
 from veritrain import cli
 
-SMALL = ("--imgsz", "32", "--width", "8", "--embed_dim", "16", "--text_width", "16", "--text_layers", "1",
-         "--heads", "2", "--batch_size", "12", "--threads", "1", "--controls", "none", "--validate_every", "1")  # fmt: skip
+SMALL = (
+    *("--imgsz", "32", "--width", "8", "--embed_dim", "16", "--text_width", "16", "--text_layers", "1"),
+    *("--heads", "2", "--batch_size", "12", "--threads", "1", "--controls", "none", "--validate_every", "1"),
+)
 
 
 @pytest.fixture(scope="module")
