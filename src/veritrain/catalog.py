@@ -14,6 +14,7 @@ from veritrain.errors import UsageError, did_you_mean
 TASKS = {
     "anomaly": "veritrain.tasks.anomaly:AnomalyTask",
     "joint": "veritrain.tasks.joint:JointTask",
+    "contrastive": "veritrain.tasks.contrastive:ContrastiveTask",
 }
 
 FORMATS = {
@@ -80,6 +81,7 @@ PROBES: dict[str, str] = {
     "best_constant_loss": "veritrain.probes.loss:BestConstantLoss",
     "one_batch_overfit": "veritrain.probes.loss:OneBatchOverfit",
     "metric_on_known_answers": "veritrain.probes.metric:MetricOnKnownAnswers",
+    "boxes_shifted": "veritrain.probes.boxes:BoxesShifted",
     "between_group_permutation": "veritrain.probes.permutation:BetweenGroupPermutation",
     "inputs_exchanged": "veritrain.probes.inputs:InputsExchanged",
     "reinitialised_networks": "veritrain.probes.retraining:ReinitialisedNetworks",
@@ -127,6 +129,8 @@ CHECKS: dict[str, str] = {
     "trivial_minimiser_not_reached": "veritrain.audit.setup:TrivialMinimiserNotReached",
     "one_batch_overfits": "veritrain.audit.setup:OneBatchOverfits",
     "metric_unit_tested": "veritrain.audit.setup:MetricUnitTested",
+    "box_score_follows_place": "veritrain.audit.setup:BoxScoreFollowsPlace",
+    "boxes_share_unit": "veritrain.audit.setup:BoxesShareUnit",
     "beats_permuted_labels": "veritrain.audit.controls:BeatsPermutedLabels",
     "permuted_retraining_fails": "veritrain.audit.controls:PermutedRetrainingFails",
     "beats_untrained": "veritrain.audit.controls:BeatsUntrained",

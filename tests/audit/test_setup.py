@@ -6,11 +6,12 @@ import pytest
 
 from audit.planted import POINT, assert_needs, cites, evidence, finding, planted, probed
 
-FLIPPED, CONSTANT, BATCH, ANSWERS = (
+FLIPPED, CONSTANT, BATCH, ANSWERS, SHIFTED = (
     "loss_under_flipped_labels",
     "best_constant_loss",
     "one_batch_overfit",
     "metric_on_known_answers",
+    "boxes_shifted",
 )
 
 
@@ -141,9 +142,55 @@ def test_metric_unit_tested_is_about_the_claim_in_focus():
     assert finding("metric_unit_tested", planted(evidence(ANSWERS, answers())).about(POINT)).status == "not_run"
 
 
+# --- box_score_follows_place and boxes_share_unit ------------------------------------------------------------------
+
+
+def shifted(scores=(1.0, 0.9, 0.1), problems=(), **units):
+    curve = {"fractions": [0.0, 0.1, 2.0], "scores": list(scores), "oracle": scores[0], "problems": list(problems)}
+    plain = {"problem": None, "as_they_are": 0.7, "best": 0.2, "labels": [3.0, 790.0], "predictions": [0.0, 799.0]}
+    return {"curves": {"frame_auroc": curve}, "units": {**plain, **units}}
+
+
+def test_box_score_follows_place_passes_when_it_falls_from_1():
+    found = probed("box_score_follows_place", SHIFTED, shifted())
+    assert found.status == "pass" and "is 1 for the labelled boxes and falls to 0.1" in found.sentence
+    assert found.value == [1.0, 0.9, 0.1] and cites(found) == {f"evidence/{SHIFTED}.json"}
+
+
+def test_box_score_follows_place_fails_with_what_is_wrong():
+    wrong = shifted(scores=(0.0, 0.0, 0.0), problems=["the labels themselves score 0 instead of 1"])
+    found = probed("box_score_follows_place", SHIFTED, wrong)
+    assert found.status == "fail" and found.sentence == "frame_auroc: the labels themselves score 0 instead of 1"
+    assert "void" in found.to_settle
+
+
+@pytest.mark.parametrize("values", [shifted(scores=(None, None, None)), {"curves": {}, "units": None}])
+def test_box_score_follows_place_is_not_run_where_nothing_is_scored(values):
+    assert probed("box_score_follows_place", SHIFTED, values).status == "not_run"
+
+
+def test_boxes_share_unit_passes_when_nothing_speaks_against_it():
+    found = probed("boxes_share_unit", SHIFTED, shifted())
+    assert found.status == "pass" and "from 3 to 790" in found.sentence
+
+
+def test_boxes_share_unit_fails_with_the_reading_that_agrees():
+    reading = "they agree only when the predictions are divided by 224"
+    found = probed("boxes_share_unit", SHIFTED, shifted(problem=reading, as_they_are=0.0, best=0.9))
+    assert found.status == "fail" and reading in found.sentence and "0.000 as they are, 0.900 read so" in found.sentence
+    assert probed("boxes_share_unit", SHIFTED, shifted(problem="x", best=None)).status == "fail"
+
+
+@pytest.mark.parametrize("values", [{"curves": {}, "units": None}, shifted(labels=None), shifted(predictions=None)])
+def test_boxes_share_unit_is_not_run_without_boxes(values):
+    assert probed("boxes_share_unit", SHIFTED, values).status == "not_run"
+
+
 @pytest.mark.parametrize(
     ("check", "probe", "values"),
     [
+        ("box_score_follows_place", SHIFTED, shifted()),
+        ("boxes_share_unit", SHIFTED, shifted()),
         ("loss_reads_labels", FLIPPED, changes(frame=0.8)),
         ("trivial_minimiser_not_reached", CONSTANT, losses(0.4, 0.6)),
         ("one_batch_overfits", BATCH, batch(2.0, 0.1)),

@@ -236,7 +236,7 @@ def test_probes_can_be_made_later_and_the_report_says_what_this_is(copy, reopene
     prepared, model = reopened
     scored, predictions = joint.scored(prepared, model)
     names = ("labels_read_twice", "loss_under_flipped_labels", "best_constant_loss", "metric_on_known_answers",
-             "between_group_permutation", "inputs_exchanged")  # fmt: skip
+             "boxes_shifted", "between_group_permutation", "inputs_exchanged")  # fmt: skip
     with RecordWriter(copy) as writer:
         joint.make_evidence(scored, model, predictions, copy, writer, names=names)
     record = read_run(copy.path)
@@ -245,6 +245,9 @@ def test_probes_can_be_made_later_and_the_report_says_what_this_is(copy, reopene
     assert set(changes) == {"box", "obj", "cls", "view"} and min(changes.values()) > 1e-6
     answers = record.evidence["metric_on_known_answers"].values
     assert {name: answers[name]["perfect"] for name in answers} == {"map_50": 1.0, "view_macro_f1": 1.0}
+    shifted = record.evidence["boxes_shifted"].values
+    assert list(shifted["curves"]) == ["map_50"] and shifted["units"]["problem"] is None
+    assert shifted["curves"]["map_50"]["oracle"] == 1.0 and not shifted["curves"]["map_50"]["problems"]
     publish(copy, as_json(judge_all(record), copy.path))
     for path in (copy.report, copy.card):
         assert "not a medical device" in path.read_text(encoding="utf-8")

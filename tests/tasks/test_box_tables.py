@@ -165,3 +165,56 @@ def test_chance_of_rates_is_exact_and_of_precision_simulated(scanned):
     assert tables.expected("f1").standard_error == 0.0 < tables.expected("map_50").standard_error < 0.01
     for metric in (*tables.metrics, *tables.class_metrics):
         assert 0 < tables.chance(metric) < tables.value(metric), metric
+
+
+NOVEL = ("MR",)
+
+
+def parted(scanned, **options) -> BoxTables:
+    return tables_of(scanned, novel=NOVEL, **options)
+
+
+def test_parts_of_the_vocabulary_are_scored_beside_the_whole(scanned):
+    tables = parted(scanned, threshold=0.5)
+    assert tables.metrics[:4] == ("map", "map_base", "map_novel", "map_harmonic") and len(tables.metrics) == 20
+    whole = tables_of(scanned, threshold=0.5)
+    for metric in ("map", "map_50", "precision", "recall", "f1"):
+        base, novel = (whole.value(f"{metric}:{name}") for name in VALVES)
+        assert tables.value(metric) == whole.value(metric)
+        assert (tables.value(f"{metric}_base"), tables.value(f"{metric}_novel")) == (base, novel)
+        assert tables.value(f"{metric}_harmonic") == pytest.approx(2 * base * novel / (base + novel))
+    assert tables.class_metrics == whole.class_metrics
+    truths = truths_of(scanned[0])
+    assert tables.counts("map_novel")[1] == (truths.classes == 1).sum()
+    assert tables.counts("map_harmonic")[1] == len(truths)
+    assert np.array_equal(tables.strata("map_harmonic"), whole.strata("map:MR"))
+
+
+def test_chance_of_parts_is_that_of_their_classes(scanned):
+    tables = parted(scanned, threshold=0.5)
+    base, novel = (tables.expected(f"map_50:{name}").value for name in VALVES)
+    assert (tables.chance("map_50_base"), tables.chance("map_50_novel")) == (base, novel)
+    assert tables.chance("map_50_harmonic") == pytest.approx(2 * base * novel / (base + novel))
+    assert 0 < tables.chance("f1_harmonic") < tables.value("f1_harmonic")
+
+
+def test_the_permutation_test_of_a_part_is_about_its_classes(scanned):
+    predictions, groups = scanned
+    tables = parted(scanned)
+    found = tables.permuted("map_50_novel")
+    assert found.observed == pytest.approx(tables.value("map_50_novel")) and found.p_value < 0.05
+    harmonic = tables.permuted("map_50_harmonic")
+    assert harmonic.observed == pytest.approx(tables.value("map_50_harmonic")) and harmonic.p_value < 0.05
+    blind = {**predictions, "boxes": predictions["boxes"] + (predictions["box_classes"] == 1)[:, None] * 5000.0}
+    lost = BoxTables.of(blind, groups, VALVES, novel=NOVEL)
+    assert lost.permuted("map_50_novel").p_value > 0.5 > lost.permuted("map_50_base").p_value
+
+
+def test_a_class_has_no_part_and_parts_need_novel_classes(scanned):
+    for metric in ("map_50_novel:MR", "map_50_seen"):
+        with pytest.raises(UsageError):
+            parted(scanned).value(metric)
+    with pytest.raises(UsageError):
+        tables_of(scanned).value("map_50_novel")
+    assert tables_of(scanned, max_detections=1).beyond_limit.unreachable > 0
+    assert tables_of(scanned).beyond_limit.unreachable == 0

@@ -21,7 +21,7 @@ class BeatsPermutedLabels:
     needs: tuple[str, ...] = ("run", "evidence:between_group_permutation")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     level = 0.05
 
@@ -56,7 +56,7 @@ class PermutedRetrainingFails:
     needs: tuple[str, ...] = ("run", "evidence:permuted_label_retraining")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     least_runs = 2
 
@@ -99,7 +99,7 @@ class BeatsUntrained:
     needs: tuple[str, ...] = ("run", "score", "evidence:reinitialised_networks")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     least_networks = 5
 

@@ -17,7 +17,7 @@ class EnoughGroups:
     needs: tuple[str, ...] = ("run", "score")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     least = 10
 
@@ -50,7 +50,7 @@ class ReevaluationAgrees:
     needs: tuple[str, ...] = ("run", "evidence:fresh_process_evaluation")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     tolerance = 1e-6
 

@@ -8,7 +8,7 @@ from typing import Any
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, passed
 from veritrain.record import Evidence, RunRecord
 
-EXACT = ("frame_", "map", "view_")
+EXACT = ("frame_", "map", "view_", "text_to_image_", "image_to_text_")
 """Beginnings of metrics whose permutation test computes the very score; those of dense labels use histograms."""
 
 
@@ -21,7 +21,7 @@ class CheckpointUnchanged:
     needs: tuple[str, ...] = ("run", "results")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -49,7 +49,7 @@ class RecordWhole:
     needs: tuple[str, ...] = ("run", "events")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -85,7 +85,7 @@ class NumbersAgree:
     needs: tuple[str, ...] = ("run", "score")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     tolerance = 1e-6
 

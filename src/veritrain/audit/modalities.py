@@ -21,7 +21,7 @@ class InputsMatter:
     needs: tuple[str, ...] = ("run", "evidence:inputs_exchanged")
     on_fail: OnFail = "notes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:

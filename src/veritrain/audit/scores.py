@@ -39,7 +39,7 @@ class BeatsTrivial:
     needs: tuple[str, ...] = ()
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:

@@ -8,6 +8,8 @@ from typing import Any
 from veritrain.audit.check import Finding, OnFail, OnNotRun, cite_evidence, failed, not_run, passed
 from veritrain.record import Evidence, RunRecord
 
+_SIDES = ("labels", "predictions")
+
 
 class LossReadsLabels:
     """Exchanging the labels changes the loss of the same outputs."""
@@ -18,7 +20,7 @@ class LossReadsLabels:
     needs: tuple[str, ...] = ("run", "evidence:loss_under_flipped_labels")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
     least = 1e-6
 
@@ -54,7 +56,7 @@ class TrivialMinimiserNotReached:
     needs: tuple[str, ...] = ("run", "evidence:best_constant_loss")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
 
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
@@ -88,7 +90,7 @@ class OneBatchOverfits:
     needs: tuple[str, ...] = ("run", "evidence:one_batch_overfit")
     on_fail: OnFail = "unproves"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = False
     share = 0.1
 
@@ -136,7 +138,7 @@ class MetricUnitTested:
     needs: tuple[str, ...] = ("run", "evidence:metric_on_known_answers")
     on_fail: OnFail = "refutes"
     on_not_run: OnNotRun = "blocks_shown"
-    required_for: tuple[str, ...] = ("anomaly", "joint")
+    required_for: tuple[str, ...] = ("anomaly", "joint", "contrastive")
     per_claim = True
     answers = ("perfect", "inverted", "constant", "random_mean", "random_standard_error", "chance")
     standard_errors = 5
@@ -170,4 +172,73 @@ class MetricUnitTested:
             value=found,
             bound=slack,
             evidence=cite,
+        )
+
+
+class BoxScoreFollowsPlace:
+    """Labelled boxes handed in score 1, and shifted ones less and less."""
+
+    id = "S17"
+    name = "box_score_follows_place"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:boxes_shifted")
+    on_fail: OnFail = "refutes"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = True
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        metric = record.claim.metric if record.claim else ""
+        curve = evidence["boxes_shifted"].values["curves"].get(metric)
+        if curve is None or curve["oracle"] is None:
+            return not_run(f"{metric} is no score of boxes, or it is undefined on these labels")
+        cite = cite_evidence(record, "boxes_shifted")
+        scores, last = curve["scores"], curve["fractions"][-1]
+        if curve["problems"]:
+            return failed(
+                f"{metric}: " + "; ".join(curve["problems"]),
+                value=scores,
+                bound=curve["fractions"],
+                evidence=cite,
+                to_settle="correct how predictions and labels are scored; every score made with it is void",
+            )
+        return passed(
+            f"{metric} is {scores[0]:.3g} for the labelled boxes and falls to {scores[-1]:.3g} as they are shifted by "
+            f"up to {last:g} of their size",
+            value=scores,
+            bound=curve["fractions"],
+            evidence=cite,
+        )
+
+
+class BoxesShareUnit:
+    """Predicted and labelled boxes are corners in one unit."""
+
+    id = "S18"
+    name = "boxes_share_unit"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:boxes_shifted")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        units = evidence["boxes_shifted"].values["units"]
+        if units is None or units["labels"] is None or units["predictions"] is None:
+            return not_run("there are no predicted boxes, or no labelled ones")
+        cite = cite_evidence(record, "boxes_shifted")
+        ranges = " and ".join(f"{side} from {units[side][0]:.4g} to {units[side][1]:.4g}" for side in _SIDES)
+        if units["problem"] is None:
+            return passed(f"Nothing speaks against one unit: {ranges}", value=units, evidence=cite)
+        reached = ""
+        if units["best"] is not None:
+            reached = (
+                f"; average precision at 0.5 is {units['as_they_are']:.3f} as they are, {units['best']:.3f} read so"
+            )
+        return failed(
+            f"Predicted and labelled boxes are not in one unit ({ranges}): {units['problem']}{reached}",
+            value=units,
+            evidence=cite,
+            to_settle="convert both to corners in pixels of the stored image and evaluate again",
         )

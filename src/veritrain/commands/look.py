@@ -23,6 +23,8 @@ from veritrain.report.terminal import print_verdict
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
 
+WITHOUT_SINGLE_SAMPLES = ("contrastive",)
+"""Tasks whose answers are places among all the others."""
 SAMPLES = 8
 """Frames of a split that are predicted when nobody says how many."""
 
@@ -76,7 +78,15 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     given = parse(parser, words)
     _refuse_idle(given)
     folder = demand_run(given.run)
-    if read_run(folder.path).task == "joint":
+    task = read_run(folder.path).task
+    if task in WITHOUT_SINGLE_SAMPLES:
+        raise UsageError(
+            f"a run of the task '{task}' has no predictions of single samples",
+            expected="a run of anomaly or joint",
+            found=str(folder.path),
+            fix="RUN/predictions and RUN/figures hold its retrievals on test; `veritrain evaluate RUN` scores it again",
+        )
+    if task == "joint":
         return _predict_boxes(given, folder)
     document, out = _predicted(given, folder)
     page = write_sheet(document, out, given.language)

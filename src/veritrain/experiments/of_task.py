@@ -9,7 +9,11 @@ from veritrain.errors import RecordError, did_you_mean
 from veritrain.experiments.experiment import Experiment
 from veritrain.record import RunFolder, read_run
 
-MODULES = {"anomaly": "veritrain.experiments.anomaly", "joint": "veritrain.experiments.joint"}
+MODULES = {
+    "anomaly": "veritrain.experiments.anomaly",
+    "joint": "veritrain.experiments.joint",
+    "contrastive": "veritrain.experiments.contrastive",
+}
 """Task to the module whose ``EXPERIMENT`` is its. A module is imported when it is asked for."""
 
 

@@ -12,7 +12,7 @@ weights is a sparse product and a running sum, without sorting and without match
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,8 @@ from veritrain.metrics.matching import Floats, Integers, MatchTable
 RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 """COCO's recalls 0, .01, ..., 1."""
 Ties = Literal["order", "together"]
+Rule = Callable[[Floats, Floats, Floats], Floats]
+"""What makes one number of a curve: as :func:`interpolated_precision`, or one of ``metrics.voc``."""
 # Weightings whose average precisions are kept: one bootstrap asks for three (as it is, resampled, one group left out).
 KEPT = 6
 # Elements of the (levels x weightings) block held at once: 16 MiB of float64.
@@ -62,13 +64,20 @@ class GroupedDetections:
         n_groups: G, when groups without an image may exist.
         ties: "order": equal scores count one after the other, as in the reference. "together": equal scores are one
             threshold, so that the order of images does not matter: for anything that gives many images the same score.
+        rule: what makes one number of a curve; COCO's 101 recalls.
 
     Attributes:
         truths: (G, C) objects. thresholds: (T,) overlaps of the table.
     """
 
     def __init__(
-        self, table: MatchTable, groups: ArrayLike | None = None, n_groups: int | None = None, *, ties: Ties = "order"
+        self,
+        table: MatchTable,
+        groups: ArrayLike | None = None,
+        n_groups: int | None = None,
+        *,
+        ties: Ties = "order",
+        rule: Rule | None = None,
     ) -> None:
         of = np.zeros(table.n_images, np.int64) if groups is None else np.asarray(groups, np.int64)
         if of.shape != (table.n_images,):
@@ -76,6 +85,7 @@ class GroupedDetections:
         if ties not in ("order", "together"):
             raise UsageError("ties are counted in order or together", expected="order, together", found=str(ties))
         self.table, self.groups, self.ties = table, of, ties
+        self._rule: Rule = interpolated_precision if rule is None else rule
         self.n_groups = int(of.max(initial=-1)) + 1 if n_groups is None else n_groups
         self.thresholds = table.thresholds
         self.truths = np.zeros((self.n_groups, table.n_classes), np.int64)
@@ -90,9 +100,7 @@ class GroupedDetections:
             weights: group g counts ``weights[k, g]`` times; ones give the plain scores.
             ious: overlaps to average over; None: all of the table.
         """
-        table = np.atleast_2d(np.asarray(weights, np.float64))
-        if table.ndim != 2 or table.shape[1] != self.n_groups:
-            raise UsageError("weights have the wrong shape", expected=f"(K, {self.n_groups})", found=f"{table.shape}")
+        table = checked_weights(weights, self.n_groups)
         key = repr(table.shape).encode() + table.tobytes()
         if key not in self._found:
             while len(self._found) >= KEPT:
@@ -107,12 +115,23 @@ class GroupedDetections:
         """(K, G) multiplicities -> (K,): the mean over classes that have an object under these weights."""
         return mean_of_defined(self.average_precision(weights, ious))
 
+    def precision_at_recalls(self, weights: ArrayLike, cls: int, iou: float) -> Floats:
+        """(K, G) multiplicities -> (K, 101) COCO's monotone precision of one class at recalls 0, .01, ..., 1; 0 where a
+        recall is never reached, NaN without an object."""
+        columns = checked_weights(weights, self.n_groups).T
+        objects = self.truths[:, cls] @ columns
+        curves = self._levels_at(cls)[self.table.at(iou)].under(columns, objects, _precision_at_recalls)
+        return np.asarray(np.where(objects[:, None] > 0, curves, np.nan))
+
     def _of_class(self, cls: int, weights: Floats) -> Floats:
         """(G, K) weights -> (T, K) average precision of one class at each overlap."""
+        objects = self.truths[:, cls] @ weights
+        return np.stack([one.under(weights, objects, self._rule) for one in self._levels_at(cls)])
+
+    def _levels_at(self, cls: int) -> list[_Levels]:
         if cls not in self._levels:
             self._levels[cls] = _levels_of(self.table, self.groups, self.n_groups, cls, self.ties)
-        objects = self.truths[:, cls] @ weights
-        return np.stack([one.average_precision(weights, objects) for one in self._levels[cls]])
+        return self._levels[cls]
 
 
 @dataclass(frozen=True)
@@ -122,14 +141,14 @@ class _Levels:
     hits: sparse.csr_array
     seen: sparse.csr_array
 
-    def average_precision(self, weights: Floats, objects: Floats) -> Floats:
-        """(G, K) weights and (K,) objects -> (K,), NaN without an object."""
+    def under(self, weights: Floats, objects: Floats, rule: Rule) -> Floats:
+        """(G, K) weights and (K,) objects -> (K, ...) what the rule makes of the running counts."""
         step = max(1, BLOCK // max(1, self.hits.shape[0]))
         parts = []
         for start in range(0, weights.shape[1], step):
             own = weights[:, start : start + step]
             hits, seen = (np.cumsum(counts @ own, axis=0) for counts in (self.hits, self.seen))
-            parts.append(interpolated_precision(hits, seen, objects[start : start + step]))
+            parts.append(rule(hits, seen, objects[start : start + step]))
         return np.concatenate(parts)
 
 
@@ -149,15 +168,50 @@ def interpolated_precision(hits: Floats, seen: Floats, objects: Floats) -> Float
     undefined = np.full(objects.shape, np.nan)
     if not len(hits):
         return np.where(objects > 0, 0.0, undefined)
+    gained = np.diff(_reached(hits, objects), axis=0, prepend=0)
+    total = np.einsum("uk,uk->k", gained, monotone_precision(hits, seen))
+    return np.where(objects > 0, total / RECALLS.size, undefined)
+
+
+def monotone_precision(hits: Floats, seen: Floats) -> Floats:
+    """(U, K) running counts -> (U, K) the greatest precision at this level or any later one."""
     precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    recall = np.divide(hits, objects, out=np.zeros_like(hits), where=objects > 0)
-    reached = recalls_reached(recall)
+    return np.asarray(np.maximum.accumulate(precision[::-1], axis=0)[::-1])
+
+
+def recall_of(hits: Floats, objects: Floats) -> Floats:
+    """(U, K) running hits of (K,) objects -> (U, K) recall; 0 without an object."""
+    return np.divide(hits, objects, out=np.zeros_like(hits), where=objects > 0)
+
+
+def _reached(hits: Floats, objects: Floats) -> Integers:
+    """(U, K) how many of the 101 recalls each level reaches."""
+    reached = recalls_reached(recall_of(hits, objects))
     # Recall 0 is reached by the first detection; below the first hit its precision is that of the best level anyway.
     reached[hits == 0] = 0
-    gained = np.diff(reached, axis=0, prepend=0)
-    total = np.einsum("uk,uk->k", gained, precision)
-    return np.where(objects > 0, total / RECALLS.size, undefined)
+    return reached
+
+
+def _precision_at_recalls(hits: Floats, seen: Floats, objects: Floats) -> Floats:
+    """Running counts -> (K, 101) monotone precision at each recall, 0 where it is never reached."""
+    if not len(hits):
+        return np.zeros((objects.size, RECALLS.size))
+    reached, best = _reached(hits, objects), monotone_precision(hits, seen)
+    places = np.arange(RECALLS.size)
+    curves = np.zeros((objects.size, RECALLS.size))
+    for k in range(objects.size):
+        level = np.searchsorted(reached[:, k], places, side="right")
+        known = level < len(best)
+        curves[k, known] = best[level[known], k]
+    return curves
+
+
+def checked_weights(weights: ArrayLike, n_groups: int) -> Floats:
+    """(K, G) multiplicities as numbers. Raises UsageError for those of other groups."""
+    table = np.atleast_2d(np.asarray(weights, np.float64))
+    if table.ndim != 2 or table.shape[1] != n_groups:
+        raise UsageError("weights have the wrong shape", expected=f"(K, {n_groups})", found=f"{table.shape}")
+    return table
 
 
 def recalls_reached(recall: Floats) -> Integers:

@@ -63,9 +63,16 @@ def _chance(detections: int, hits: int, objects: int, draws: int, seed: int) -> 
     return float(values.mean()), 0.0 if exact else float(values.std(ddof=1) / math.sqrt(draws))
 
 
-def chance_of_table(table: MatchTable, ious: Sequence[float] | None = None, *, draws: int = DRAWS) -> Expected:
-    """Expected mean average precision over classes with an object and over overlaps (None: all of the table)."""
-    values, errors = zip(*(_of_class(table, cls, ious, draws) for cls in range(table.n_classes)), strict=True)
+def chance_of_table(
+    table: MatchTable,
+    ious: Sequence[float] | None = None,
+    *,
+    classes: Sequence[int] | None = None,
+    draws: int = DRAWS,
+) -> Expected:
+    """Expected mean average precision over classes with an object (None: of all) and over overlaps (None: all)."""
+    chosen = range(table.n_classes) if classes is None else classes
+    values, errors = zip(*(_of_class(table, cls, ious, draws) for cls in chosen), strict=True)
     return _mean(np.array(values), np.array(errors))
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,7 @@ IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 100
 """Detections of one image *and class* that count, the surest ones (COCO's maxDets)."""
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""COCO's size classes in squared pixels, both ends included; an object's area is its box's."""
+"""COCO's size classes in squared pixels of the *stored* image, both ends included (``Truths.own_areas``)."""
 # Pairs of boxes whose overlap is computed at once.
 CHUNK = 1 << 20
 
@@ -48,7 +48,8 @@ class MatchTable:
     Attributes:
         images, classes: (D,) int64. scores: (D,) float64, descending within a class, ties as told above.
         matched: (D, T) bool, whether it hit an object at each threshold.
-        ignored: (D, T) bool, neither hit nor false alarm (it hit, or itself is, of another size); None: none.
+        ignored: (D, T) bool, neither hit nor false alarm: it hit what need not be found (a crowd, an ignored object,
+            one of another size), or hit nothing and is of another size itself; None: none.
         truths: (N, C) int64 objects of each image and class that should be found.
         thresholds: (T,) overlaps.
     """
@@ -83,6 +84,24 @@ class MatchTable:
     def rows_of(self, cls: int) -> slice:
         """The rows of one class."""
         return slice(*np.searchsorted(self.classes, [cls, cls + 1]).tolist())
+
+    def limited(self, max_detections: int) -> MatchTable:
+        """The table that a smaller limit of detections of an image and class would have given.
+
+        Matching goes from the surest detection down, so what is left out changes nothing above it.
+        """
+        key = self.images * self.n_classes + self.classes
+        order = np.argsort(key, kind="stable")
+        kept = np.zeros(len(key), bool)
+        kept[order] = _rank_within(key[order]) < max_detections
+        return replace(
+            self,
+            images=self.images[kept],
+            classes=self.classes[kept],
+            scores=self.scores[kept],
+            matched=self.matched[kept],
+            ignored=None if self.ignored is None else self.ignored[kept],
+        )
 
 
 class RankedDetections:
@@ -127,8 +146,8 @@ def match_detections(
         n_images, n_classes: N and C; an image without any box counts too (its false alarms would).
         thresholds: (T,) ascending overlaps in (0, 1].
         max_detections: of one image and class, the surest ones.
-        area: a name of :data:`AREAS`; objects of another size are ignored, and so are detections that hit one, or that
-            hit nothing and are of another size themselves.
+        area: a name of :data:`AREAS`; objects of another size need not be found, and detections that hit one, or that
+            hit nothing and are of another size themselves, are ignored.
 
     Raises:
         UsageError: an index beyond N or C, thresholds out of range or order, an unknown area.
@@ -146,40 +165,51 @@ def match_ranked(
         raise UsageError(f"no size class '{area}'", expected=f"one of {sorted(AREAS)}", found=area)
     _demand_within(truths.images, truths.classes, ranked.n_images, ranked.n_classes)
     low, high = AREAS[area]
-    sizes = box_areas(truths.boxes)
-    other_size = (sizes < low) | (sizes > high)
-    matched, on_other = _greedy(ranked, truths, overlaps, other_size)
+    sizes = truths.own_areas
+    apart = truths.need_not_be_found | (sizes < low) | (sizes > high)
+    hit = _greedy(ranked, truths, overlaps, apart)
+    matched = hit >= 0
     ignored = None
-    if area != "all":
+    if area != "all" or apart.any():
         own = box_areas(ranked.detections.boxes)
-        ignored = (on_other | (~matched & ((own < low) | (own > high))[:, None]))[ranked.order]
+        # Row -1, of what hit nothing, is the one appended.
+        on_apart = np.append(apart, False)[hit]
+        ignored = (on_apart | (~matched & ((own < low) | (own > high))[:, None]))[ranked.order]
     counts = np.zeros((ranked.n_images, ranked.n_classes), np.int64)
-    np.add.at(counts, (truths.images[~other_size], truths.classes[~other_size]), 1)
+    np.add.at(counts, (truths.images[~apart], truths.classes[~apart]), 1)
     rows, found = ranked.order, ranked.detections
     return MatchTable(
         found.images[rows], found.classes[rows], found.scores[rows], matched[rows], ignored, counts, overlaps
     )
 
 
-def _greedy(ranked: RankedDetections, truths: Truths, thresholds: Floats, other_size: Flags) -> tuple[Flags, Flags]:
-    """(D, T) matched, and matched with an object of another size, rows as in ``ranked.detections``."""
-    shape = (len(ranked.detections), thresholds.size)
-    matched, on_other = np.zeros(shape, bool), np.zeros(shape, bool)
+def hits_of(ranked: RankedDetections, truths: Truths, *, iou: float = 0.5) -> Integers:
+    """(D,) the object that each of ``ranked.detections`` takes at one overlap, -1 for none: the table's matching."""
+    _demand_within(truths.images, truths.classes, ranked.n_images, ranked.n_classes)
+    return _greedy(ranked, truths, _checked_thresholds(iou), truths.need_not_be_found)[:, 0]
+
+
+def _greedy(ranked: RankedDetections, truths: Truths, thresholds: Floats, apart: Flags) -> Integers:
+    """(D, T) the object that each detection takes, -1 for none; rows as in ``ranked.detections``.
+
+    ``apart`` (M,) are objects that need not be found: taken only where no other one is left, and crowds not used up.
+    """
+    hit = np.full((len(ranked.detections), thresholds.size), -1, np.int64)
     free = np.ones((len(truths), thresholds.size), bool)
+    crowds = np.zeros(len(truths), bool) if truths.crowds is None else truths.crowds
     for owner, truth, iou in _steps(ranked, truths, float(thresholds[0])):
         starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
         open_to = free[truth] & (iou[:, None] >= thresholds)
-        regular = open_to & ~other_size[truth][:, None]
+        regular = open_to & ~apart[truth][:, None]
         chosen = _best(iou, regular, starts)
-        if other_size.any():
-            # An object of the right size comes first, whatever the overlap with another one.
-            second = _best(iou, open_to & ~regular, starts)
-            on_other[owner[starts]] = (chosen < 0) & (second >= 0)
-            chosen = np.where(chosen < 0, second, chosen)
-        hit, column = np.nonzero(chosen >= 0)
-        matched[owner[starts][hit], column] = True
-        free[truth[chosen[hit, column]], column] = False
-    return matched, on_other
+        if apart.any():
+            # An object that should be found comes first, whatever the overlap with another one.
+            chosen = np.where(chosen < 0, _best(iou, open_to & ~regular, starts), chosen)
+        taken, column = np.nonzero(chosen >= 0)
+        objects = truth[chosen[taken, column]]
+        hit[owner[starts][taken], column] = objects
+        free[objects, column] = crowds[objects]
+    return hit
 
 
 def _best(iou: Floats, allowed: Flags, starts: Integers) -> Integers:
@@ -210,13 +240,26 @@ def _steps(ranked: RankedDetections, truths: Truths, least: float) -> Iterator[t
 
 def _overlapping(ranked: RankedDetections, truths: Truths, least: float) -> tuple[Integers, Integers, Floats]:
     """All pairs of one image and class that overlap by ``least``: detection (ascending), object, overlap."""
-    boxes = ranked.detections.boxes
+    boxes, crowds = ranked.detections.boxes, truths.crowds
+    kept: list[tuple[Integers, Integers, Floats]] = []
+    for own, other in pairs_within(ranked, truths):
+        iou = paired_iou(boxes[own], truths.boxes[other], crowds=None if crowds is None else crowds[other])
+        near = iou >= least
+        kept.append((own[near], other[near], iou[near]))
+    if not kept:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    owners, others, overlaps = zip(*kept, strict=True)
+    return np.concatenate(owners), np.concatenate(others), np.concatenate(overlaps)
+
+
+def pairs_within(ranked: RankedDetections, truths: Truths) -> Iterator[tuple[Integers, Integers]]:
+    """All pairs of a detection and an object of its image and class, whole detections at a time, about
+    :data:`CHUNK` pairs a block: row of ``ranked.detections`` (ascending), object (in the order given)."""
     truth_key = truths.images * ranked.n_classes + truths.classes
     by_key = np.argsort(truth_key, kind="stable")
     ordered = truth_key[by_key]
     first = np.searchsorted(ordered, ranked.key, "left")
     count = np.searchsorted(ordered, ranked.key, "right") - first
-    kept: list[tuple[Integers, Integers, Floats]] = []
     ends = np.cumsum(count)
     start = 0
     while start < count.size:
@@ -224,15 +267,8 @@ def _overlapping(ranked: RankedDetections, truths: Truths, least: float) -> tupl
         stop = max(start + 1, int(np.searchsorted(ends, base + CHUNK, "right")))
         own = np.repeat(np.arange(start, stop), count[start:stop])
         within = np.arange(own.size) - np.repeat(ends[start:stop] - count[start:stop] - base, count[start:stop])
-        other = by_key[first[own] + within]
-        iou = paired_iou(boxes[own], truths.boxes[other])
-        near = iou >= least
-        kept.append((own[near], other[near], iou[near]))
+        yield own, by_key[first[own] + within]
         start = stop
-    if not kept:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    owners, others, overlaps = zip(*kept, strict=True)
-    return np.concatenate(owners), np.concatenate(others), np.concatenate(overlaps)
 
 
 def _rank_within(key: Integers) -> Integers:

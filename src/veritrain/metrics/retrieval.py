@@ -57,8 +57,9 @@ def retrieval_scores(similarity: ArrayLike, relevant: ArrayLike, ks: Sequence[in
     recall: dict[str, float | None] = {}
     chance: dict[str, float | None] = {}
     for name, near, wanted in zip(DIRECTIONS, (scores, scores.T), (answers, answers.T), strict=True):
+        where = standing(near, wanted)
         for k in ks:
-            recall[f"{name}_r{k}"] = _mean(found_among(near, wanted, k))
+            recall[f"{name}_r{k}"] = _mean(where.found(k))
             chance[f"{name}_r{k}"] = _mean(chance_found(wanted, k))
     for values in (recall, chance):
         defined = [value for value in values.values() if value is not None]
@@ -100,22 +101,48 @@ def relevance(owners: ArrayLike, n_images: int, captions: Sequence[str] | None =
     return has[:, words]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the best answer of each query stands among the candidates.
+
+    Attributes:
+        above: (Q,) candidates that score higher than it.
+        tied: (Q,) answers that score as it does, itself among them; 0 without an answer.
+        others: (Q,) other candidates that score as it does.
+    """
+
+    above: Counts
+    tied: Counts
+    others: Counts
+
+    def found(self, k: int) -> Floats:
+        """(Q,) probability that an answer is among the first k; 0 or 1 without ties, NaN without an answer.
+
+        Of the candidates at the score of a query's best answer, e are none and t are; g stand above. The e + t stand in
+        random order on the places g + 1 to g + e + t, of which m = k - g are looked at: 1 - C(e, m) / C(e + t, m).
+        """
+        looked_at = np.clip(k - self.above, 0, self.others + self.tied)
+        return np.where(self.tied > 0, _at_least_one(self.tied, self.others, looked_at), np.nan)
+
+
+def standing(similarity: Floats, relevant: Booleans) -> Standing:
+    """Of (Q, C) queries by candidates."""
+    best = np.max(similarity, axis=1, where=relevant, initial=-np.inf)[:, None]
+    level = similarity == best
+    return Standing(
+        above=(similarity > best).sum(axis=1),
+        tied=(level & relevant).sum(axis=1),
+        others=(level & ~relevant).sum(axis=1),
+    )
+
+
 def found_among(similarity: Floats, relevant: Booleans, k: int) -> Floats:
     """(Q,) probability that an answer is among the first k of its row; 0 or 1 without ties, NaN without an answer.
 
     Args:
         similarity, relevant: (Q, C), queries by candidates.
-
-    Of the candidates at the score of a query's best answer, e are none and t are; g stand above. The e + t stand in
-    random order on the places g + 1 to g + e + t, of which m = k - g are looked at: 1 - C(e, m) / C(e + t, m).
     """
-    best = np.max(similarity, axis=1, where=relevant, initial=-np.inf)[:, None]
-    above = (similarity > best).sum(axis=1)
-    level = similarity == best
-    tied = (level & relevant).sum(axis=1)
-    others = (level & ~relevant).sum(axis=1)
-    looked_at = np.clip(k - above, 0, others + tied)
-    return np.where(relevant.any(axis=1), _at_least_one(tied, others, looked_at), np.nan)
+    return standing(similarity, relevant).found(k)
 
 
 def chance_found(relevant: Booleans, k: int) -> Floats:

@@ -18,6 +18,7 @@ from veritrain.errors import CheckpointError, ConfigError
 from veritrain.models.image import ResidualBlock, block
 from veritrain.models.language import AERIAL_WORDS, TEMPLATES, TextTower, Vocabulary
 from veritrain.models.options import SmallClipOptions
+from veritrain.models.run_weights import weight_file_of
 from veritrain.models.state_match import mismatch, unusable
 from veritrain.models.temperature import Temperature
 from veritrain.models.tower import ImageFeatures, ImageTower, demand_size
@@ -166,13 +167,13 @@ class SmallClip(TowerPair):
 
 
 def load_small_clip(path: str | Path) -> SmallClip:
-    """The small CLIP of a file (a checkpoint's ``model.safetensors``), shape, vocabulary and weights.
+    """The small CLIP of a run folder or of a file (a checkpoint's ``model.safetensors``): shape, vocabulary, weights.
 
     Raises:
         ConfigError: no such file.
         CheckpointError: it cannot be read, holds no small CLIP, or one that is torn.
     """
-    path = Path(path)
+    path = weight_file_of(path)
     tensors = read_tensors(path, convert=HOW_TO_CONVERT)
     network = SmallClip(*_told_by(tensors, path))
     weights = {name: value for name, value in tensors.items() if value.is_floating_point()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from veritrain.errors import CheckpointError
 from veritrain.models.clip_weights import HOW_TO_CONVERT, LOOKS, KeyReport, network_of
 from veritrain.models.options import Activation, ClipOptions
+from veritrain.models.run_weights import weight_file_of
 from veritrain.models.small_clip import holds_small_clip, load_small_clip
 from veritrain.models.tower_pair import TowerPair
 from veritrain.models.weight_file import read_tensors
@@ -19,13 +20,14 @@ def load_towers(
     """Both towers of a local file, and what was taken of it; which network it is, its tensors tell.
 
     Args:
+        path: a weight file, or the folder of a run of ``veritrain train contrastive``.
         activation: of a CLIP (``ClipOptions``); a small CLIP has its own.
 
     Raises:
         ConfigError: no such file.
         CheckpointError: it cannot be read, or holds no towers that are known.
     """
-    path = Path(path)
+    path = weight_file_of(path)
     tensors = read_tensors(path, convert=HOW_TO_CONVERT)
     if holds_small_clip(tensors):
         small = load_small_clip(path)

@@ -113,7 +113,8 @@ def _data_part(record: RunRecord) -> list[str]:
     data = record.data
     if data is None:
         return []
-    head = ["split", "groups", "frames", "positives", "negatives", "unknown"]
+    captioned = any("captions" in one for one in (data.get("splits") or {}).values())
+    head = ["split", "groups", "frames", *(["captions"] if captioned else ["positives", "negatives", "unknown"])]
     rows = [
         [plain(split), shown(len(one.get("groups", ()))), *(shown(one.get(key)) for key in head[2:])]
         for split, one in (data.get("splits") or {}).items()

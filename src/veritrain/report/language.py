@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from markupsafe import Markup
 
 from veritrain.errors import UsageError
+from veritrain.report.retrieval_words import RETRIEVAL_WORDS
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -408,6 +409,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The file was written by another program. The verdict says what the file itself shows, and no more.",
         "该文件由其他程序生成。结论只说明文件本身所展示的内容。",
     ),
+    **RETRIEVAL_WORDS,
 }
 
 

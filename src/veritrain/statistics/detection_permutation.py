@@ -11,6 +11,7 @@ it would pass this test without having looked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ from veritrain.statistics.permutation import PermutationResult, permutation_test
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 N_PERMUTATIONS = 999
+Mean = Callable[[Floats], Floats]
+"""(K, C) scores of classes, NaN undefined -> (K,), as ``metrics.detection.mean_of_defined``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def pair_matches(
     """Match the detections with the labels of every group.
 
     Args:
-        detections, truths: of N images.
+        detections, truths: of N images; objects that need not be found (crowds, ignored ones) are left out.
         groups: (N,) 0-based group of each image, every number below the greatest present; images of a group in their
             order in time.
         n_classes: C.
@@ -73,6 +76,7 @@ def pair_matches(
     of = np.asarray(groups, np.int64)
     sources = givers(of)
     ranked = RankedDetections(detections, of.size, n_classes, max_detections)
+    truths = truths.taken(~truths.need_not_be_found)
     by_image = np.argsort(truths.images, kind="stable")
     first = np.searchsorted(truths.images[by_image], np.arange(of.size + 1))
     found = tuple(np.sort(ranked.detections.scores[ranked.detections.classes == c]) for c in range(n_classes))
@@ -108,6 +112,7 @@ def permutation_test_detections(
     metric: str = "map",
     *,
     threshold: float | None = None,
+    mean: Mean = mean_of_defined,
     n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
 ) -> PermutationResult:
@@ -118,6 +123,7 @@ def permutation_test_detections(
         metric: "map" (mean over the overlaps of ``pairs``), "map_50", "map_75", or "precision", "recall", "f1" at
             ``threshold`` and an overlap of 0.5.
         threshold: the score from which on a detection is called.
+        mean: what makes one number of the classes' scores; of a part of the vocabulary (``metrics.vocabulary``), say.
         n_permutations, seed: as :func:`~veritrain.statistics.permutation.permutation_test`.
 
     Raises:
@@ -130,7 +136,7 @@ def permutation_test_detections(
         table = _RateTable.of(pairs, threshold, columns[0])
 
         def statistic(exchange: Integers) -> Floats:
-            return table.scores(exchange, metric)
+            return mean(table.scores(exchange, metric))
 
     else:
         kept = np.isin(pairs.entry[:, 0], columns)
@@ -138,15 +144,15 @@ def permutation_test_detections(
 
         def statistic(exchange: Integers) -> Floats:
             given = ((entry[entry[:, 3] == row[owner]], row) for row in exchange)
-            return np.array([_mean_precision(pairs, hits, row, columns) for hits, row in given])
+            return mean(np.stack([_precisions(pairs, hits, row, columns) for hits, row in given]))
 
     return permutation_test(
         statistic, len(pairs.truths), n_permutations=n_permutations, seed=seed, equal_labels=pairs.equal_labels
     )
 
 
-def _mean_precision(pairs: PairMatches, entry: Integers, exchange: Integers, columns: list[int]) -> float:
-    """Mean average precision under one exchange, of which ``entry`` holds the hits."""
+def _precisions(pairs: PairMatches, entry: Integers, exchange: Integers, columns: list[int]) -> Floats:
+    """(C,) average precision under one exchange, of which ``entry`` holds the hits; NaN without an object."""
     objects = pairs.truths[np.arange(exchange.size), exchange].sum(axis=0)
     n_classes = objects.size
     cells = np.searchsorted(entry[:, 0] * n_classes + entry[:, 1], np.arange(pairs.thresholds.size * n_classes + 1))
@@ -157,7 +163,7 @@ def _mean_precision(pairs: PairMatches, entry: Integers, exchange: Integers, col
             seen = entry[start:stop, 2, None].astype(np.float64)
             hits = np.arange(1.0, stop - start + 1)[:, None]
             values[i, cls] = interpolated_precision(hits, seen, objects[cls : cls + 1])[0]
-    return float(mean_of_defined(values.sum(axis=0)[None] / len(columns))[0])
+    return np.asarray(values.sum(axis=0) / len(columns))
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,7 @@ class _RateTable:
         return _RateTable(hits, np.array(called, np.int64), pairs.truths)
 
     def scores(self, exchange: Integers, metric: str) -> Floats:
+        """(K, G) exchanges -> (K, C) rates, NaN where undefined."""
         group = np.arange(exchange.shape[1])
         hits, objects = (table[group, exchange].sum(axis=1).astype(np.float64) for table in (self.hits, self.truths))
         called = np.broadcast_to(self.called.astype(np.float64), hits.shape)
@@ -186,7 +193,7 @@ class _RateTable:
             "f1": (2 * hits, called + objects),
         }[metric]
         defined = (objects > 0) & (bottom > 0)
-        return mean_of_defined(np.divide(top, bottom, out=np.full(hits.shape, np.nan), where=defined))
+        return np.divide(top, bottom, out=np.full(hits.shape, np.nan), where=defined)
 
 
 def _columns(pairs: PairMatches, metric: str) -> list[int]:
@@ -209,7 +216,7 @@ def _labels_of(truths: Truths, by_image: Integers, first: Integers, source: Inte
     images = np.repeat(np.arange(source.size), count)
     within = np.arange(images.size) - np.repeat(np.cumsum(count) - count, count)
     rows = by_image[first[source][images] + within]
-    return Truths(images, truths.boxes[rows], truths.classes[rows])
+    return truths.taken(rows, images)
 
 
 def _equal_labels(

@@ -14,7 +14,7 @@ Predictions hold boxes image after image, as ``training.evaluate.predict_set`` j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,14 @@ from numpy.typing import NDArray
 
 from veritrain.errors import UsageError
 from veritrain.metrics.boxes import Detections, Truths, images_of_counts
-from veritrain.metrics.detection import (
-    DetectionScores,
-    GroupedDetections,
-    detection_scores,
-    mean_of_defined,
-    none_if_nan,
-)
+from veritrain.metrics.detection import DetectionScores, GroupedDetections, detection_scores, none_if_nan
 from veritrain.metrics.detection_chance import chance_of_class, chance_of_table, chance_rates
+from veritrain.metrics.detection_limit import OutOfReach, out_of_reach
+from veritrain.metrics.detection_suite import names_of
 from veritrain.metrics.expectation import Expected
 from veritrain.metrics.matching import MAX_DETECTIONS, match_detections
 from veritrain.metrics.operating_point import IOU, ChosenScore, ThresholdCounts, best_f1_score, counts_at
+from veritrain.metrics.vocabulary import Vocabulary, harmonic_mean
 from veritrain.statistics.detection_permutation import PairMatches, pair_matches, permutation_test_detections
 from veritrain.statistics.permutation import PermutationResult
 from veritrain.tasks.tables import Floats, numbered_groups, value_of
@@ -46,8 +43,9 @@ RATES = ("precision", "recall", "f1")
 class BoxTables:
     """``map`` and ``map_50``; with a threshold also ``precision``, ``recall`` and ``f1`` there, at an overlap of 0.5.
 
-    All are means over the classes with an object. ``<metric>:<class name>`` is that of one class. Equal scores count as
-    one threshold; where none are equal these are the reference's numbers (:meth:`as_coco` has those in any case).
+    All are means over the classes with an object. ``<metric>:<class name>`` is that of one class. With novel classes
+    there are also ``<metric>_base``, ``_novel`` and ``_harmonic`` (``metrics.vocabulary``). Equal scores count as one
+    threshold; where none are equal these are the reference's numbers (:meth:`as_coco` has those in any case).
 
     Args:
         detections, truths: of N images, boxes in one unit.
@@ -55,6 +53,7 @@ class BoxTables:
         class_names: C, in the order of the class numbers.
         threshold: chosen on validation (:meth:`best_threshold` of the validation tables).
         max_detections: of one image and class.
+        novel: the names of the classes that were not trained on.
     """
 
     def __init__(
@@ -66,15 +65,17 @@ class BoxTables:
         *,
         threshold: float | None = None,
         max_detections: int = MAX_DETECTIONS,
+        novel: Sequence[str] = (),
     ) -> None:
         self.n_groups, self._of = numbered_groups(groups)
         self.class_names, self.threshold = tuple(class_names), threshold
+        self.vocabulary = Vocabulary(self.class_names, tuple(novel))
         self._detections, self._truths, self._most = detections, truths, max_detections
         self.table = match_detections(
             detections, truths, len(self._of), len(self.class_names), max_detections=max_detections
         )
         self.grouped = GroupedDetections(self.table, self._of, self.n_groups, ties="together")
-        self.metrics = (*PRECISIONS, *(RATES if threshold is not None else ()))
+        self.metrics = names_of((*PRECISIONS, *(RATES if threshold is not None else ())), self.vocabulary)
 
     @staticmethod
     def of(
@@ -84,6 +85,7 @@ class BoxTables:
         *,
         threshold: float | None = None,
         max_detections: int = MAX_DETECTIONS,
+        novel: Sequence[str] = (),
     ) -> BoxTables:
         """From predictions as told at the top of this file; a ``box_threshold`` among them replaces ``threshold``."""
         if threshold is not None and "box_threshold" in predictions:
@@ -95,14 +97,21 @@ class BoxTables:
             class_names,
             threshold=threshold,
             max_detections=max_detections,
+            novel=novel,
         )
+
+    @property
+    def beyond_limit(self) -> OutOfReach:
+        """What the limit of detections puts out of reach."""
+        return out_of_reach(self.table.truths, self._most)
 
     @property
     def class_metrics(self) -> tuple[str, ...]:
         """``<metric>:<class name>`` for every class with an object."""
         there = self.grouped.truths.sum(axis=0) > 0
         names = [name for name, found in zip(self.class_names, there, strict=True) if found]
-        return tuple(f"{metric}:{name}" for metric in self.metrics for name in names)
+        scores = [metric for metric in self.metrics if self._parsed(metric)[1] == "all"]
+        return tuple(f"{metric}:{name}" for metric in scores for name in names)
 
     def as_coco(self) -> DetectionScores:
         """What the reference evaluation says, with equal scores in the order of the images."""
@@ -119,47 +128,56 @@ class BoxTables:
         return self.expected(metric).value
 
     def expected(self, metric: str) -> Expected:
-        """Chance with its standard error (``metrics.detection_chance``); rates are exact."""
-        name, cls = self._parsed(metric)
+        """Chance with its standard error (``metrics.detection_chance``); rates are exact. A harmonic mean's is the
+        harmonic mean of its parts' expectations, slightly above its own, with the larger of their errors."""
+        name, part, cls = self._parsed(metric)
+        if part == "harmonic":
+            parts = [self.expected(f"{name}_{one}") for one in ("base", "novel")]
+            value = none_if_nan(harmonic_mean(*([np.nan if one.value is None else one.value] for one in parts))[0])
+            return Expected(value, None if value is None else max(one.standard_error or 0.0 for one in parts))
         if name in PRECISIONS:
-            ious = PRECISIONS[name]
-            return chance_of_table(self.table, ious) if cls is None else chance_of_class(self.table, cls, ious)
+            ious, classes = PRECISIONS[name], self.vocabulary.classes_of(part)
+            if cls is not None:
+                return chance_of_class(self.table, cls, ious)
+            return chance_of_table(self.table, ious, classes=classes)
         rates = getattr(chance_rates(self.table, self._called_from(), iou=IOU), name)
-        value = none_if_nan((mean_of_defined(rates) if cls is None else rates[:, cls])[0])
+        value = none_if_nan((self.vocabulary.mean(rates, part) if cls is None else rates[:, cls])[0])
         return Expected(value, None if value is None else 0.0)
 
     def counts(self, metric: str) -> tuple[int, int]:
-        """Images, and labelled objects (of the class)."""
-        cls = self._parsed(metric)[1]
-        truths = self.grouped.truths if cls is None else self.grouped.truths[:, cls]
-        return self.table.n_images, int(truths.sum())
+        """Images, and labelled objects (of the class, or of the part of the vocabulary)."""
+        _, part, cls = self._parsed(metric)
+        chosen = self.vocabulary.classes_of(part) if cls is None else [cls]
+        return self.table.n_images, int(self.grouped.truths[:, list(chosen)].sum())
 
     def higher_is_better(self, metric: str) -> bool:
         return True
 
     def under(self, weights: NDArray[Any], metric: str) -> Floats:
-        name, cls = self._parsed(metric)
+        name, part, cls = self._parsed(metric)
         if name in PRECISIONS:
             each = self.grouped.average_precision(weights, PRECISIONS[name])
         else:
             each = getattr(self._counts.under(weights), name)
-        return mean_of_defined(each) if cls is None else np.asarray(each[:, cls])
+        return self.vocabulary.mean(each, part) if cls is None else np.asarray(each[:, cls])
 
     def strata(self, metric: str) -> NDArray[np.bool_]:
-        """Whether the group holds an object (of the class)."""
-        cls = self._parsed(metric)[1]
-        truths = self.grouped.truths if cls is None else self.grouped.truths[:, [cls]]
-        return np.asarray(truths.sum(axis=1) > 0)
+        """Whether the group holds an object: of the class, of the part of the vocabulary, for a harmonic mean a novel
+        one."""
+        _, part, cls = self._parsed(metric)
+        chosen = [cls] if cls is not None else self.vocabulary.classes_of("novel" if part == "harmonic" else part)
+        return np.asarray(self.grouped.truths[:, list(chosen)].sum(axis=1) > 0)
 
     def reach(self, metric: str) -> float:
         return 1.0
 
     def permuted(self, metric: str) -> PermutationResult:
-        """Whole groups exchange the objects of their images; of scores over all classes."""
-        name, cls = self._parsed(metric)
+        """Whole groups exchange the objects of their images; of scores over all classes, or a part of them."""
+        name, part, cls = self._parsed(metric)
         if cls is not None:
             raise UsageError(f"no permutation test of one class ({metric})", fix=f"ask for {name}")
-        return permutation_test_detections(self._pairs, name, threshold=self.threshold)
+        mean = partial(self.vocabulary.mean, part=part)
+        return permutation_test_detections(self._pairs, name, threshold=self.threshold, mean=mean)
 
     @cached_property
     def _pairs(self) -> PairMatches:
@@ -174,13 +192,17 @@ class BoxTables:
             raise UsageError("a rate needs a threshold", fix="choose it with best_threshold() of validation")
         return self.threshold
 
-    def _parsed(self, metric: str) -> tuple[str, int | None]:
+    def _parsed(self, metric: str) -> tuple[str, str, int | None]:
+        """Score, part of the vocabulary, class: a class has no part."""
         name, _, cls = metric.partition(":")
-        if name not in (*PRECISIONS, *RATES) or (cls and cls not in self.class_names):
+        if name in (*PRECISIONS, *RATES) and (not cls or cls in self.class_names):
+            return name, "all", self.class_names.index(cls) if cls else None
+        score, _, part = name.rpartition("_")
+        if cls or score not in (*PRECISIONS, *RATES) or part not in self.vocabulary.parts:
             raise UsageError(
                 f"no score '{metric}'", expected=f"one of {self.metrics}, or one with :CLASS", found=metric
             )
-        return name, self.class_names.index(cls) if cls else None
+        return score, part, None
 
 
 def detections_of(predictions: Predictions) -> Detections:

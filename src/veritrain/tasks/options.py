@@ -22,6 +22,7 @@ from veritrain.models.options import (
     YoloSize,
 )
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
+from veritrain.tasks.contrastive_options import ContrastiveRecipe
 from veritrain.tasks.recipe import Recipe
 
 STATIC_VIEW_WEIGHT = 0.05
@@ -325,7 +326,8 @@ QUICK: dict[str, dict[str, Any]] = {
         "validate_every": 2,
     },
     "joint": {"epochs": 8, "control_steps": 60},
+    "contrastive": {"epochs": 12, "imgsz": 96, "control_steps": 60},
 }
 """What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
 
-RECIPES = {"anomaly": AnomalyRecipe, "joint": JointRecipe}
+RECIPES = {"anomaly": AnomalyRecipe, "joint": JointRecipe, "contrastive": ContrastiveRecipe}
