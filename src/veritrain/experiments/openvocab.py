@@ -229,7 +229,10 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         if name == "image":
             return test.with_exchanged_images()
         kind, _, seed = name.removeprefix("texts").strip(":").partition(":")
-        known: dict[str, Callable[[], tuple[int, ...]]] = {"": partial(words.shuffled_rows, 0), "nonsense": words.nonsense_rows}
+        known: dict[str, Callable[[], tuple[int, ...]]] = {
+            "": partial(words.shuffled_rows, 0),
+            "nonsense": words.nonsense_rows,
+        }
         if seed.isdecimal():
             known["shuffled"] = partial(words.shuffled_rows, int(seed))
         if not name.startswith("texts") or kind not in known:
