@@ -180,6 +180,15 @@ def test_the_weights_that_training_started_from_are_in_the_model_card(page, star
     assert "Training started from" not in page.text()
 
 
+def test_the_page_says_how_to_make_the_run_again(page):
+    part = next(n for n in page.walk() if n.attributes.get("aria-labelledby") == "reproduce").text()
+    assert "veritrain train anomaly --config demo-run/recipe.yaml --data DATA --run demo-run-again\n" in part
+    assert "DATA is called small-world, format anovox" in part
+    assert "had a time budget" in part and "trained with precision auto" in part
+    card = next(n for n in page.walk() if n.attributes.get("aria-labelledby") == "model-card").text()
+    assert "fusion" in card and "late" in card
+
+
 def test_a_young_run_says_that_it_is_not_done(young_run):
     text = parse(write_report(young_run).read_text(encoding="utf-8")).text()
     assert "NOT JUDGED YET" in text and "This run has not ended." in text

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from markupsafe import Markup
 
 from veritrain.errors import UsageError
+from veritrain.report.recipe_words import RECIPE_WORDS
 from veritrain.report.retrieval_words import RETRIEVAL_WORDS
 from veritrain.report.vocabulary_words import VOCABULARY_WORDS
 
@@ -410,6 +411,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The file was written by another program. The verdict says what the file itself shows, and no more.",
         "该文件由其他程序生成。结论只说明文件本身所展示的内容。",
     ),
+    **RECIPE_WORDS,
     **RETRIEVAL_WORDS,
     **VOCABULARY_WORDS,
 }

@@ -24,6 +24,7 @@ from veritrain.report.numbers import Source, shown
 from veritrain.report.pictures import embedded
 from veritrain.report.quotes import Quotes
 from veritrain.report.reasons import reasons_of, sorted_findings, to_settle
+from veritrain.report.recipe_facts import also_needed, cautions, commands, data_facts, network_of, recipe_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNJUDGED: Mapping[str, Any] = {
@@ -158,8 +159,21 @@ def _run_context(
         "controls": _svgs([figures.controls_chart(record, language)]),
         "gallery": _gallery(folder),
         "recipe": _text(folder.recipe),
+        **_recipe_context(folder, record),
         "environment": _flat(_read(folder.environment) or {}),
         **_verdict_context(verdict, Quotes(folder.path)),
+    }
+
+
+def _recipe_context(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
+    """What the recipe says of the network and of making the run again."""
+    recipe = recipe_of(folder.recipe)
+    return {
+        "network": network_of(recipe),
+        "again": commands(folder.path.resolve().name, record.task or ""),
+        "data_facts": data_facts(recipe, record.data or {}),
+        "also_needed": also_needed(recipe),
+        "cautions": cautions(recipe),
     }
 
 
