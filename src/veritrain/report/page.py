@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from veritrain.report.chart import STYLE
 from veritrain.report.class_curves import class_charts
 from veritrain.report.kind_curves import kind_charts, left_out
 from veritrain.report.language import WORDS, Language, both, check_language, pair
-from veritrain.report.numbers import Source, shown
+from veritrain.report.numbers import Source, brief, shown
 from veritrain.report.pictures import embedded
 from veritrain.report.quotes import Quotes
 from veritrain.report.reasons import reasons_of, sorted_findings, to_settle
@@ -89,11 +90,12 @@ def rendered(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, breakable=breakable, named=named, pair=pair, breakdown_metrics=breakdown_metrics,
+        t=both, shown=shown, brief=brief, breakable=breakable, named=named, pair=pair, breakdown_metrics=breakdown_metrics,
         metric_words=figures.metric_words, language=language, version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip
-    return environment.get_template(template).render(**context)
+    contents: list[tuple[str, str]] = []  # (id, key) of each heading, as the page comes to it
+    return environment.get_template(template).render(contents=contents, **context)
 
 
 def named(column: str) -> Markup:
@@ -102,13 +104,9 @@ def named(column: str) -> Markup:
 
 
 def breakable(text: str, after: str) -> Markup:
-    """The text, which may break after a character when a line is short; copying it gives the plain text."""
-    return Markup("<wbr>").join(Markup.escape(part) for part in _pieces(text, after))
-
-
-def _pieces(text: str, after: str) -> list[str]:
-    parts = text.split(after)
-    return [part + after for part in parts[:-1]] + parts[-1:]
+    """The text, which may break after each of some characters when a line is short; copying gives the plain text."""
+    parts = re.split(f"(?<=[{re.escape(after)}])", text)
+    return Markup("<wbr>").join(Markup.escape(part) for part in parts if part)
 
 
 def _verdict_context(verdict: Mapping[str, Any] | None, quotes: Quotes) -> dict[str, Any]:
@@ -134,6 +132,7 @@ def _run_context(
 ) -> dict[str, Any]:
     results, data = record.results, record.data
     curves = (results or {}).get("curves") or {}
+    metrics = (results or {}).get("metrics") or {}
     return {
         "title": folder.path.resolve().name,
         "made_data": bool((results or {}).get("made_data") or (data or {}).get("made_data")),
@@ -144,7 +143,8 @@ def _run_context(
         "state": _state(record),
         "results": Source("results.json", results) if results is not None else None,
         "metric_names": _metric_names(record),
-        "scales": {name: _scale(entry) for name, entry in ((results or {}).get("metrics") or {}).items()},
+        "uncounted": any("positives" in one and one["positives"] is None for one in metrics.values()),
+        "scales": {name: _scale(entry) for name, entry in metrics.items()},
         "data": Source("data.json", data) if data is not None else None,
         "curves": _svgs([figures.loss_curves(record, language), figures.metric_curves(record, language)]),
         "balance": balance_told(record),
@@ -280,7 +280,7 @@ def _text(path: Path) -> str:
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested keys as dotted names, values as text."""
+    """Nested keys as dotted names, values as text; what there is none of (a GPU, say) has no row."""
     rows: list[tuple[str, str]] = []
     for key, value in content.items():
         name = f"{prefix}{key}"
@@ -289,5 +289,5 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         elif isinstance(value, list):
             rows.append((name, " ".join(str(item) for item in value)))
         else:
-            rows.append((name, "" if value is None else str(value)))
+            rows += [] if value is None else [(name, str(value))]
     return rows

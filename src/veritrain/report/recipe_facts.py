@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from veritrain.config import read_mapping
+from veritrain.report.numbers import DIGITS
 
 NETWORK = ("model", "fusion", "size", "balance", "view_head", "image_tower", "points_tower", "pooling", "width")
 """Recipe keys that name the network, in the order in which they are told."""
@@ -17,8 +18,6 @@ OF_FUSION = frozenset({"fusion", "image_tower", "points_tower", "width"})
 """Those that another network of the anomaly task does not read."""
 FILES = ("weights", "image_weights", "reference_weights", "towers")
 """Recipe keys that name files beside the data."""
-DIGITS = 12
-"""Of a hash, on the page."""
 
 
 def recipe_of(path: Path) -> dict[str, Any]:
