@@ -16,7 +16,9 @@ RING = 7.0
 """From the middle of a mark to its outer edge, pixels."""
 STEP = 3.0
 """Between the places of a line that a label is held against, pixels."""
-NEAR = ((-7.0, 16.0), (-22.0, 32.0), (-40.0, 50.0), (-58.0, 68.0), (-76.0, 86.0))
+FAR = 0.1
+"""What a pixel of distance weighs beside a place of a line that a label covers."""
+NEAR = ((-7.0, 16.0), (-12.0, 22.0), (-22.0, 32.0), (-40.0, 50.0), (-58.0, 68.0), (-76.0, 86.0))
 """Base lines above (of a label's last line) and below a mark (of its first), the nearest first, pixels."""
 
 
@@ -68,17 +70,18 @@ class LabelPlaces:
 
     def place(self, mark: Point, width: float, lines: int) -> Spot:
         """The first of the wanted places that touches nothing; that which touches least where there is none."""
-        best = min(_wanted(mark, self.inside, lines), key=lambda spot: self._cost(spot.box(width, lines), mark))
+        best = min(_wanted(mark, self.inside, lines), key=lambda spot: self._cost(spot, spot.box(width, lines), mark))
         self._taken.append(best.box(width, lines))
         return best
 
-    def _cost(self, box: Box, mark: Point) -> float:
-        """0 for a free place; words over words weigh most, then the edge, then marks and lines."""
+    def _cost(self, spot: Spot, box: Box, mark: Point) -> float:
+        """Low for a free place near by; words over words weigh most, then the edge, marks, lines and the way there."""
         over = sum(box.meets(other) for other in self._taken)
         rings = sum(box.meets(Box(x - RING, y - RING, x + RING, y + RING)) for x, y in self.marks if (x, y) != mark)
         edge = self.inside
         out = max(edge.left - box.left, box.right - edge.right, edge.top - box.top, box.bottom - edge.bottom, 0.0)
-        return 1e6 * over + 1e3 * out + 50 * rings + sum(box.holds(x, y) for x, y in self._dots)
+        lines = sum(box.holds(x, y) for x, y in self._dots)
+        return 1e6 * over + 1e3 * out + 50 * rings + lines + abs(spot.y - mark[1]) * FAR
 
 
 def _wanted(mark: Point, inside: Box, lines: int) -> Iterator[Spot]:
