@@ -122,7 +122,9 @@ def test_a_count_that_does_not_apply_is_a_dash_and_a_lacking_one_undefined(tmp_p
     folder = RunFolder(tmp_path)
     folder.record.write_text("")
     lacking = {"frame_auroc": {"value": 0.9}}
-    write_json(folder.results, {"schema": 1, "metrics": {"view_accuracy": {"value": 0.9, "positives": None}, **lacking}})
+    write_json(
+        folder.results, {"schema": 1, "metrics": {"view_accuracy": {"value": 0.9, "positives": None}, **lacking}}
+    )
     tree = parse(write_report(folder).read_text(encoding="utf-8"))
     traced = {node.attributes["data-source"]: node.text() for node in tree.walk() if "data-source" in node.attributes}
     assert traced["results.json#/metrics/view_accuracy/positives"] == "\N{EN DASH}"
@@ -137,7 +139,11 @@ def test_hashes_are_short_and_whole_when_pointed_at(tmp_path):
     folder.record.write_text("")
     digest = "ab" * 32
     found = {"id": "S14", "check": "checkpoint_unchanged", "subject": "integrity", "status": "pass", "sentence": "so"}
-    found |= {"value": digest, "bound": digest, "evidence": [{"file": str(tmp_path / "evidence/a_b.json"), "line": None}]}
+    found |= {
+        "value": digest,
+        "bound": digest,
+        "evidence": [{"file": str(tmp_path / "evidence/a_b.json"), "line": None}],
+    }
     write_json(folder.verdict, {"verdict": "shown", "findings": [{**found, "to_settle": "", "on_fail": "unproves"}]})
     html = write_report(folder).read_text(encoding="utf-8")
     row = parse(html).by_id("check-S14")
@@ -149,11 +155,12 @@ def test_hashes_are_short_and_whole_when_pointed_at(tmp_path):
 def test_an_empty_group_of_pictures_says_none_and_the_rest_is_explained(run, tmp_path):
     folder = RunFolder(tmp_path)
     shutil.copytree(run.path, folder.path, dirs_exist_ok=True)
-    write_json(folder.figures / "gallery.json", [{"title": "worst false alarms", "items": []}])
+    write_json(folder.figures / "gallery.json", [{"title": "worst false alarms", "items": [], "threshold": 0.5}])
     part = next(n for n in parse(write_report(folder).read_text(encoding="utf-8")).walk()
                 if n.attributes.get("aria-labelledby") == "gallery").text()  # fmt: skip
     assert re.search(r"Worst false alarms\s+none\s", part)
-    assert "one a scenario" in part and "bright yellow" in part and "green outline" in part
+    assert "one a scenario" in part and "one a scenario" not in parse(run.report.read_text(encoding="utf-8")).text()
+    assert "bright yellow" in part and "green outline" in part
 
 
 def test_what_there_is_none_of_has_no_row(tmp_path):

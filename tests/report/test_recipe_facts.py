@@ -25,7 +25,9 @@ def test_the_data_are_named_by_what_they_hold():
     recipe = {"data": "/home/somebody/worlds/seven"}
     card = {"format": "echo", "split_sha256": "ab" * 32, "splits": {"test": {"contents": ["1", "2"]}}}
     facts = dict(data_facts(recipe, card))
-    assert facts["data_called"] == "seven" and facts["split_hash"] == "abababababab" and len(facts["content_hash"]) == 12
+    assert (
+        facts["data_called"] == "seven" and facts["split_hash"] == "abababababab" and len(facts["content_hash"]) == 12
+    )
     assert "somebody" not in str(facts)
     other = dict(data_facts(recipe, {**card, "splits": {"test": {"contents": ["1", "3"]}}}))
     assert other["content_hash"] != facts["content_hash"]

@@ -33,7 +33,7 @@ def write_gallery(
     content = []
     for title, chosen in chosen_frames(labels, scores, data.test_groups, threshold, each).items():
         items = [_item(test.frames[i], predictions, i, folder.figures, folder.path) for i in chosen]
-        content.append({"title": title, "items": items})
+        content.append({"title": title, "items": items, "threshold": threshold})
     write_json(folder.figures / "gallery.json", content)
 
 

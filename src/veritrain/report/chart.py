@@ -152,8 +152,7 @@ def draw(axes: Axes, *parts: Line | Mark | Rule | str, language: str = "en", alo
     axes = _with_top(axes, TOP + head + rows * LEGEND_ROW)
     body = [_grid(axes), *(part for part in parts if isinstance(part, str))]
     body += [_DRAWN[type(part)](axes, part) for part in parts if isinstance(part, Line | Rule)]
-    places = [part for part in parts if isinstance(part, Line | Rule)]
-    body += _marks(axes, [part for part in parts if isinstance(part, Mark)], places)
+    body += _marks(axes, parts)
     style = f"<style>{ALONE}</style>" if alone else ""
     space = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
     return (
@@ -254,11 +253,13 @@ def marker(x: float, y: float, style: int) -> str:
     return f'<path class="c{style % STYLES}" d="{shapes[style % STYLES].format(x=f"{x:g}", y=f"{y:g}")}"/>'
 
 
-def _marks(axes: Axes, marks: Sequence[Mark], named: Sequence[Line | Rule]) -> list[str]:
+def _marks(axes: Axes, parts: Sequence[Line | Mark | Rule | str]) -> list[str]:
     """Rings, and their labels where they stand on nothing."""
+    marks = [part for part in parts if isinstance(part, Mark)]
     rings = [(axes.x(mark.x), axes.y(mark.y)) for mark in marks]
-    room = Box(LEFT + 2, axes.top - 6, WIDTH, HEIGHT - BOTTOM)
-    places = LabelPlaces(room, [_drawn_points(axes, part) for part in named], rings)
+    lines = [_drawn_points(axes, part) for part in parts if isinstance(part, Line)]
+    rules = [_drawn_points(axes, part) for part in parts if isinstance(part, Rule)]
+    places = LabelPlaces(Box(LEFT + 2, axes.top - 6, WIDTH, HEIGHT - BOTTOM), lines, rings, rules)
     drawn = []
     for mark, (x, y) in zip(marks, rings, strict=True):
         look = f'class="c{mark.style % STYLES}" cx="{x:g}" cy="{y:g}" r="5.5" style="fill:none;stroke-width:2"'

@@ -16,8 +16,8 @@ RING = 7.0
 """From the middle of a mark to its outer edge, pixels."""
 STEP = 3.0
 """Between the places of a line that a label is held against, pixels."""
-FAR = 0.1
-"""What a pixel of distance weighs beside a place of a line that a label covers."""
+FAR, DASH = 0.1, 0.3
+"""What a pixel of distance, and a place of a dashed reference, weigh beside a place of a line that a label covers."""
 NEAR = ((-7.0, 16.0), (-12.0, 22.0), (-22.0, 32.0), (-40.0, 50.0), (-58.0, 68.0), (-76.0, 86.0))
 """Base lines above (of a label's last line) and below a mark (of its first), the nearest first, pixels."""
 
@@ -58,15 +58,18 @@ class LabelPlaces:
 
     Args:
         inside: where labels may stand. lines: polylines in pixels. marks: middles of all marked points.
+        rules: polylines that a label may rather cover: dashed references.
     """
 
     inside: Box
     lines: Sequence[Sequence[Point]]
     marks: Sequence[Point]
+    rules: Sequence[Sequence[Point]] = ()
     _taken: list[Box] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._dots = [dot for line in self.lines for dot in _dots(line)]
+        self._dashes = [dot for rule in self.rules for dot in _dots(rule)]
 
     def place(self, mark: Point, width: float, lines: int) -> Spot:
         """The first of the wanted places that touches nothing; that which touches least where there is none."""
@@ -80,7 +83,7 @@ class LabelPlaces:
         rings = sum(box.meets(Box(x - RING, y - RING, x + RING, y + RING)) for x, y in self.marks if (x, y) != mark)
         edge = self.inside
         out = max(edge.left - box.left, box.right - edge.right, edge.top - box.top, box.bottom - edge.bottom, 0.0)
-        lines = sum(box.holds(x, y) for x, y in self._dots)
+        lines = sum(box.holds(x, y) for x, y in self._dots) + DASH * sum(box.holds(x, y) for x, y in self._dashes)
         return 1e6 * over + 1e3 * out + 50 * rings + lines + abs(spot.y - mark[1]) * FAR
 
 

@@ -260,6 +260,7 @@ def _gallery(folder: RunFolder) -> list[dict[str, Any]]:
         {
             "title": str(group.get("title", "")),
             "titled": group.get("title") in WORDS,
+            "judged": "threshold" in group,
             "items": [
                 {
                     **item,

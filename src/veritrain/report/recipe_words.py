@@ -30,11 +30,13 @@ RECIPE_WORDS: dict[str, tuple[str, str]] = {
         "A dash under Positives: the score compares classes and has no positives of its own.",
         "“正样本数”下的短横：该得分比较多个类别，没有自己的正样本。",
     ),
+    "gallery_judged": (
+        "Errors are frames on the wrong side of the threshold chosen on validation: at most three, one a scenario.",
+        "错误指落在验证集所选阈值错误一侧的帧：最多三帧，每个场景一帧。",
+    ),
     "gallery_anomaly": (
-        "Errors are frames on the wrong side of the threshold chosen on validation, at most three, one a scenario. "
         "Camera: the image itself where the pixel score is 0, through dark violet and orange to bright yellow where "
         "it is 1; the green outline is the labelled anomaly. From above: the same colours for returns.",
-        "错误指落在验证集所选阈值错误一侧的帧，最多三帧，每个场景一帧。"
         "相机图：像素得分为 0 处为原图，经深紫、橙色到得分为 1 处的亮黄色；绿色轮廓为标注的异常。俯视图：回波使用相同的颜色。",
     ),
     "gallery_joint": (
