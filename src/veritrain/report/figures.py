@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ def on_line(points: Sequence[tuple[float, float]], x: float) -> float:
     Args:
         points: (x, y), x not falling, at least one.
     """
-    for (x1, y1), (x2, y2) in zip(points[:-1], points[1:], strict=True):
+    for (x1, y1), (x2, y2) in pairwise(points):
         if x1 <= x <= x2 and x1 < x2:
             return y1 + (y2 - y1) * (x - x1) / (x2 - x1)
     return points[0][1] if x < points[0][0] else points[-1][1]

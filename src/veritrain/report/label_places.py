@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 Point = tuple[float, float]
@@ -102,7 +103,7 @@ def _wanted(mark: Point, inside: Box, lines: int) -> Iterator[Spot]:
 
 def _dots(line: Sequence[Point]) -> Iterator[Point]:
     """The line's own points and, between them, more: so near to each other that no word slips through."""
-    for (x1, y1), (x2, y2) in zip(line[:-1], line[1:], strict=True):
+    for (x1, y1), (x2, y2) in pairwise(line):
         count = max(1, math.ceil(math.hypot(x2 - x1, y2 - y1) / STEP))
         for i in range(count):
             yield x1 + (x2 - x1) * i / count, y1 + (y2 - y1) * i / count

@@ -90,7 +90,8 @@ def rendered(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, brief=brief, breakable=breakable, named=named, pair=pair, breakdown_metrics=breakdown_metrics,
+        t=both, shown=shown, brief=brief, breakable=breakable, named=named, pair=pair,
+        breakdown_metrics=breakdown_metrics,
         metric_words=figures.metric_words, language=language, version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip

@@ -37,7 +37,8 @@ RECIPE_WORDS: dict[str, tuple[str, str]] = {
     "gallery_anomaly": (
         "Camera: the image itself where the pixel score is 0, through dark violet and orange to bright yellow where "
         "it is 1; the green outline is the labelled anomaly. From above: the same colours for returns.",
-        "相机图：像素得分为 0 处为原图，经深紫、橙色到得分为 1 处的亮黄色；绿色轮廓为标注的异常。俯视图：回波使用相同的颜色。",
+        "相机图：像素得分为 0 处为原图，经深紫、橙色到得分为 1 处的亮黄色；"
+        "绿色轮廓为标注的异常。俯视图：回波使用相同的颜色。",
     ),
     "gallery_joint": (
         "Errors are counted at the threshold chosen on validation; at most three are shown, one a patient. Coloured "
