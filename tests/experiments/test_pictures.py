@@ -7,7 +7,7 @@ import pytest
 
 from veritrain.data.sample import Calibration, Frame
 from veritrain.experiments.above import OUTLINE
-from veritrain.experiments.pictures import SCALE, heat_map, scores_of_returns
+from veritrain.experiments.pictures import SCALE, chosen_frames, heat_map, scores_of_returns
 
 
 @pytest.fixture
@@ -53,3 +53,17 @@ def test_scores_go_back_to_the_returns_they_belong_to():
     assert np.array_equal(scores_of_returns(part, 0, 6), [np.nan, 1, np.nan, np.nan, 0, np.nan], equal_nan=True)
     assert np.array_equal(scores_of_returns(part, 1, 6), [2, np.nan, 4, np.nan, np.nan, 3], equal_nan=True)
     assert np.isnan(scores_of_returns({"frame_scores": np.zeros(2)}, 1, 6)).all()
+
+
+def test_only_errors_are_shown_as_errors_and_one_of_a_scenario():
+    labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, -1])
+    scores = np.array([0.1, 0.2, 0.49, 0.5, 0.9, 0.8, 0.5, 0.49, 0.99])
+    groups = ["a", "a", "b", "c", "d", "d", "e", "f", "g"]
+    chosen = chosen_frames(labels, scores, groups, 0.5, 3)
+    assert chosen["worst misses"] == [0, 2] and chosen["worst false alarms"] == [4, 6]
+    assert len(chosen["random frames"]) == 3 and 8 not in chosen["random frames"]
+    assert chosen_frames(labels, scores, groups, 0.5, 1)["worst misses"] == [0]
+    assert chosen_frames(labels, scores, groups, 0.05, 3)["worst misses"] == []
+    assert chosen_frames(labels, scores, groups, 0.95, 3)["worst false alarms"] == []
+    nothing = chosen_frames(labels, scores, groups, None, 3)
+    assert nothing["worst misses"] == [] == nothing["worst false alarms"]

@@ -261,7 +261,9 @@ def write_run(path: Path, word: str = "shown") -> RunFolder:
     write_json(
         folder.environment, {**environment, "command": ["veritrain", "train", "anomaly"], "git": {"dirty": False}}
     )
-    folder.recipe.write_text(f"task: anomaly\nseed: 0\nnote: '{HOSTILE}'\n", encoding="utf-8")
+    recipe = ["data: ../worlds/small-world", "seed: 0", "model: fusion", "fusion: late", "precision: auto"]
+    recipe += ["max_seconds: 45.0", f"note: {json.dumps(HOSTILE)}"]
+    folder.recipe.write_text("\n".join(recipe) + "\n", encoding="utf-8")
     write_evidences(folder)
     write_gallery(folder)
     return folder

@@ -26,6 +26,15 @@ def test_the_card_tells_which_weights_training_started_from(run, started_run):
     assert f"- Training started from: {told} What that file was trained on is not known" in text
 
 
+def test_the_card_names_the_network_and_how_to_make_the_run_again(run):
+    text = write_card(run).read_text(encoding="utf-8")
+    assert "- Model: fusion\n- Fusion: late\n- Parameters: 412,345" in text
+    assert "veritrain train anomaly --config demo-run/recipe.yaml --data DATA --run demo-run-again\n" in text
+    assert "veritrain audit demo-run-again\n```" in text
+    assert "DATA is called `small-world`, format `anovox`, SHA-256 of the contents in data.json `" in text
+    assert "had a time budget" in text and "trained with precision auto" in text
+
+
 def test_a_card_of_a_young_run_says_so(young_run):
     text = write_card(young_run).read_text(encoding="utf-8")
     assert "**NOT JUDGED YET.**" in text and "There are no test results yet" in text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,38 @@ def test_ranking_curves_need_points_of_equal_number():
     assert figures.roc_chart({"fpr": [], "tpr": []}, "frame", None) is None
     assert figures.roc_chart({"fpr": [0, 1], "tpr": [0]}, "frame", None) is None
     assert figures.pr_chart({"recall": [0, 1], "precision": [1, 0.3]}, "frame", None, None, "en") is not None
+
+
+@pytest.mark.parametrize("point", [(0.4, 0.61), (0.403, 0.61), (0.0, 0.2), (1.0, 0.3)])
+def test_the_chosen_threshold_is_ringed_on_the_drawn_curve(point):
+    recall = [i / 100 for i in range(101)]
+    curve = {"recall": recall, "precision": [1 - 0.7 * x**2 for x in recall]}
+    drawn = figures.pr_chart(curve, "frame", None, point, "en")
+    assert drawn is not None
+    root = ET.fromstring(drawn)
+    ring = next(one for one in root.iter() if one.tag.endswith("circle"))
+    line = next(str(one.get("d")) for one in root.iter() if one.get("class") == "line c0" and "L" in str(one.get("d")))
+    spots = [tuple(float(part) for part in spot.split()) for spot in line.removeprefix("M").split("L")]
+    height = figures.on_line(spots, float(str(ring.get("cx"))))
+    assert abs(height - float(str(ring.get("cy")))) < 0.2
+    off = abs(1 - 0.7 * point[0] ** 2 - point[1]) > 0.01
+    assert (f"({point[1]:.3f})" in texts(drawn)) is off
+
+
+def test_the_axis_of_a_score_does_not_leave_0_to_1():
+    assert figures.score_range(0, 0) == (0, 1) and figures.score_range(1, 1) == (0.9, 1)
+    low, high = figures.score_range(0.4, 0.6)
+    assert low < 0.4 and high > 0.6 and figures.score_range(-0.5, 0.5) == figures.widened(-0.5, 0.5)
+    nothing = figures.null_chart({"observed": 0.0, "null_quantiles": (0.0, 0.0, 0.0)}, "map_50")
+    flat = figures.metric_curves(record_of([metric(i, 0.0) for i in range(3)]))
+    results = {"metrics": {"frame_auroc": {"value": 0.0, "chance": 0.0}}}
+    values = {"true": {"frame_auroc": 0.0}, "permuted": [{"frame_auroc": 0.0}]}
+    made = Evidence(probe="permuted_label_retraining", version=1, inputs_hash="", values=values, seconds=0.0)
+    controls = figures.controls_chart(record_of([], results=results, evidence={made.probe: made}))
+    bars = figures.null_chart({"observed": 0.0, "null": [0.0] * 9}, "map_50")
+    for drawn in (nothing, flat, controls, bars):
+        assert drawn is not None and not re.search(r"(^| )-\d", texts(drawn))
+        assert drawn is flat or not re.search(r"1\.\d*[1-9]", texts(drawn)), "the steps of a curve have no such end"
 
 
 def test_the_null_is_bars_when_stored_and_quantiles_otherwise():

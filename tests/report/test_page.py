@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def resolved(folder: Path, source: str) -> Any:
 def agrees(text: str, value: Any) -> bool:
     """Is ``text`` how ``value`` reads, to the places that are displayed?"""
     if value is None or (isinstance(value, list) and None in value):
-        return text == "undefined"
+        return text in ("undefined", "\N{EN DASH}")
     if isinstance(value, str):
         return text == value or (bool(text) and value.endswith(f": {text}"))  # a sentence without the verdict's word
     if isinstance(value, list):
@@ -110,6 +111,66 @@ def test_the_verdict_stands_first_with_reasons(page):
     assert named == [*before, "gallery", "controls", "data-card", "model-card", "reproduce"]
 
 
+def test_every_section_is_linked_in_the_order_of_the_page(page):
+    nav = next(node for node in page.walk() if node.tag == "nav")
+    links = [str(node.attributes["href"]).removeprefix("#") for node in nav.walk() if node.tag == "a"]
+    assert links == [n.attributes["id"] for n in page.walk() if n.tag in ("h2", "h3") and "id" in n.attributes]
+    assert {"by-kind", "by-size", "voxels", "components", "reference"} <= set(links)
+
+
+def test_a_count_that_does_not_apply_is_a_dash_and_a_lacking_one_undefined(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.record.write_text("")
+    lacking = {"frame_auroc": {"value": 0.9}}
+    write_json(
+        folder.results, {"schema": 1, "metrics": {"view_accuracy": {"value": 0.9, "positives": None}, **lacking}}
+    )
+    tree = parse(write_report(folder).read_text(encoding="utf-8"))
+    traced = {node.attributes["data-source"]: node.text() for node in tree.walk() if "data-source" in node.attributes}
+    assert traced["results.json#/metrics/view_accuracy/positives"] == "\N{EN DASH}"
+    assert traced["results.json#/metrics/frame_auroc/positives"] == "undefined"
+    assert "A dash under Positives" in tree.text()
+    write_json(folder.results, {"schema": 1, "metrics": lacking})
+    assert "A dash under Positives" not in parse(write_report(folder).read_text(encoding="utf-8")).text()
+
+
+def test_hashes_are_short_and_whole_when_pointed_at(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.record.write_text("")
+    digest = "ab" * 32
+    found = {"id": "S14", "check": "checkpoint_unchanged", "subject": "integrity", "status": "pass", "sentence": "so"}
+    found |= {
+        "value": digest,
+        "bound": digest,
+        "evidence": [{"file": str(tmp_path / "evidence/a_b.json"), "line": None}],
+    }
+    write_json(folder.verdict, {"verdict": "shown", "findings": [{**found, "to_settle": "", "on_fail": "unproves"}]})
+    html = write_report(folder).read_text(encoding="utf-8")
+    row = parse(html).by_id("check-S14")
+    assert "Value abababababab · Bound abababababab" in row.text() and digest not in row.text()
+    assert [n.attributes["title"] for n in row.walk() if "title" in n.attributes] == [digest] * 2
+    assert "evidence/<wbr>a_<wbr>b.json" in html
+
+
+def test_an_empty_group_of_pictures_says_none_and_the_rest_is_explained(run, tmp_path):
+    folder = RunFolder(tmp_path)
+    shutil.copytree(run.path, folder.path, dirs_exist_ok=True)
+    write_json(folder.figures / "gallery.json", [{"title": "worst false alarms", "items": [], "threshold": 0.5}])
+    part = next(n for n in parse(write_report(folder).read_text(encoding="utf-8")).walk()
+                if n.attributes.get("aria-labelledby") == "gallery").text()  # fmt: skip
+    assert re.search(r"Worst false alarms\s+none\s", part)
+    assert "one a scenario" in part and "one a scenario" not in parse(run.report.read_text(encoding="utf-8")).text()
+    assert "bright yellow" in part and "green outline" in part
+
+
+def test_what_there_is_none_of_has_no_row(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.record.write_text("")
+    write_json(folder.environment, {"gpu": None, "processors": 2})
+    text = parse(write_report(folder).read_text(encoding="utf-8")).text()
+    assert "processors" in text and "gpu" not in text
+
+
 def test_made_data_is_called_made_in_the_banner(page):
     assert "Made data." in page.by_id("verdict").text()
     assert "人造数据" in page.by_id("verdict").text("zh")
@@ -178,6 +239,15 @@ def test_the_weights_that_training_started_from_are_in_the_model_card(page, star
     assert "coco.safetensors" in text and "cd" * 32 in text and "from scratch: view head" in text
     assert "What that file was trained on is not known" in text
     assert "Training started from" not in page.text()
+
+
+def test_the_page_says_how_to_make_the_run_again(page):
+    part = next(n for n in page.walk() if n.attributes.get("aria-labelledby") == "reproduce").text()
+    assert "veritrain train anomaly --config demo-run/recipe.yaml --data DATA --run demo-run-again\n" in part
+    assert "DATA is called small-world, format anovox" in part
+    assert "had a time budget" in part and "trained with precision auto" in part
+    card = next(n for n in page.walk() if n.attributes.get("aria-labelledby") == "model-card").text()
+    assert "fusion" in card and "late" in card
 
 
 def test_a_young_run_says_that_it_is_not_done(young_run):

@@ -135,7 +135,8 @@ class AnomalyExperiment(Experiment[AnomalyRecipe, DrivingData, AnomalyTask]):
         np.savez_compressed(folder.predictions / "test.npz", **{k: _narrow(v) for k, v in kept.items()})  # type: ignore[arg-type]
 
     def write_gallery(self, prepared: PreparedAnomaly, predictions: Predictions, folder: RunFolder) -> None:
-        write_gallery(prepared.data, predictions, folder)
+        threshold = json.loads(folder.results.read_text(encoding="utf-8"))["selection"]["threshold"]
+        write_gallery(prepared.data, predictions, folder, threshold=threshold)
 
     def flip_labels(self, batch: Batch, data: DrivingData) -> Batch:
         return flip_labels(batch)

@@ -20,20 +20,45 @@ from veritrain.tasks.task import Predictions
 SCALE = 3
 
 
-def write_gallery(data: DrivingData, predictions: Predictions, folder: RunFolder, *, each: int = 3) -> None:
-    """Worst misses and worst false alarms, one of a scenario, beside random test frames, into ``figures/``."""
+def write_gallery(
+    data: DrivingData, predictions: Predictions, folder: RunFolder, *, threshold: float | None, each: int = 3
+) -> None:
+    """Worst misses and worst false alarms, one of a scenario, beside random test frames, into ``figures/``.
+
+    Args:
+        threshold: of the frame score, as chosen on validation; without one no frame is called, and so none is wrong.
+    """
     labels, scores = predictions["frame_labels"], predictions["frame_scores"]
-    order = np.argsort(scores, kind="stable")
-    groups = data.test_groups
-    misses = _one_a_group([int(i) for i in order if labels[i] == 1], groups, each)
-    alarms = _one_a_group([int(i) for i in order[::-1] if labels[i] == 0], groups, each)
-    some = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:each].tolist()
     test = data.sets["test"]
     content = []
-    for title, chosen in (("worst misses", misses), ("worst false alarms", alarms), ("random frames", some)):
+    for title, chosen in chosen_frames(labels, scores, data.test_groups, threshold, each).items():
         items = [_item(test.frames[i], predictions, i, folder.figures, folder.path) for i in chosen]
-        content.append({"title": title, "items": items})
+        content.append({"title": title, "items": items, "threshold": threshold})
     write_json(folder.figures / "gallery.json", content)
+
+
+def chosen_frames(
+    labels: NDArray[np.integer[Any]],
+    scores: NDArray[np.floating[Any]],
+    groups: Sequence[str],
+    threshold: float | None,
+    each: int,
+) -> dict[str, list[int]]:
+    """Title to rows: anomalous frames below the threshold, the lowest first; normal ones at or above it, the highest
+    first; at most one of a group, so that there may be fewer than ``each``, and random ones of those with a label.
+
+    Args:
+        labels: (N,) 0, 1 or -1 for unknown. scores: (N,). groups: N scenarios. threshold: None where none was chosen.
+    """
+    order = np.argsort(scores, kind="stable")
+    called = scores >= (np.inf if threshold is None else threshold)
+    misses = [] if threshold is None else [int(i) for i in order if labels[i] == 1 and not called[i]]
+    alarms = [int(i) for i in order[::-1] if labels[i] == 0 and called[i]]
+    return {
+        "worst misses": _one_a_group(misses, groups, each),
+        "worst false alarms": _one_a_group(alarms, groups, each),
+        "random frames": np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:each].tolist(),
+    }
 
 
 def _one_a_group(order: Sequence[int], groups: Sequence[str], most: int) -> list[int]:

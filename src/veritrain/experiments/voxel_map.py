@@ -64,7 +64,15 @@ def draw_voxels(frame: Frame, scores: NDArray[np.float32], location: tuple[float
         lines = Line3DCollection(outline(middles[labelled]), colors="#009e73", linewidths=1.4, zorder=4)
         lines.set_label(f"labelled anomalous ({int(labelled.sum())} voxels)")
         axes.add_collection3d(lines)
-    axes.plot([0, 6], [0, 0], [0, 0], color="#0072b2", linewidth=3, zorder=5, label="ego vehicle, 6 m ahead")
+    axes.plot(
+        [0, 6],
+        [0, 0],
+        [0, 0],
+        color="#0072b2",
+        linewidth=3,
+        zorder=5,
+        label="ego vehicle (dot) and the 6 m in front of it (line)",
+    )
     axes.scatter([0], [0], [0], color="#0072b2", s=40, zorder=5, depthshade=False)
     _frame_axes(axes)
     figure.legend(loc="upper left", bbox_to_anchor=(0.02, 0.97), frameon=False, fontsize=12)

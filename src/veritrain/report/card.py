@@ -12,6 +12,7 @@ from veritrain.record import RunFolder, RunRecord, read_run
 from veritrain.report.language import say
 from veritrain.report.numbers import shown
 from veritrain.report.reasons import headline_of, open_checks, reasons_of, sentence_of, to_settle
+from veritrain.report.recipe_facts import also_needed, cautions, commands, data_facts, network_of, recipe_of
 
 SPECIAL = re.compile(r"([\\`*<>|~&]|^[#+-]|(?<=\])\()")
 """What could start markup, a table cell or a link."""
@@ -25,11 +26,12 @@ def write_card(folder: RunFolder) -> Path:
     """
     record = read_run(folder.path)
     verdict = json.loads(folder.verdict.read_text(encoding="utf-8")) if folder.verdict.is_file() else None
-    folder.card.write_text(card_text(folder.path.resolve().name, record, verdict), encoding="utf-8")
+    text = card_text(folder.path.resolve().name, record, verdict, recipe_of(folder.recipe))
+    folder.card.write_text(text, encoding="utf-8")
     return folder.card
 
 
-def card_text(name: str, record: RunRecord, verdict: Mapping[str, Any] | None) -> str:
+def card_text(name: str, record: RunRecord, verdict: Mapping[str, Any] | None, recipe: Mapping[str, Any]) -> str:
     """The card as Markdown; foreign words are escaped."""
     parts = [
         [f"# {plain(name)}", ""],
@@ -37,9 +39,9 @@ def card_text(name: str, record: RunRecord, verdict: Mapping[str, Any] | None) -
         _made_part(record),
         _results_part(record),
         _data_part(record),
-        _model_part(record),
-        ["## How to reproduce", "", "```", f"veritrain train {record.task or 'TASK'} --config recipe.yaml --run AGAIN"],
-        ["veritrain audit .", "```", "", "`report.html` shows the curves, the checks and the worst errors.", ""],
+        _model_part(record, recipe),
+        _again_part(name, record, recipe),
+        ["`report.html` shows the curves, the checks and the worst errors.", ""],
     ]
     return "\n".join(line for part in parts for line in part)
 
@@ -127,9 +129,10 @@ def _data_part(record: RunRecord) -> list[str]:
     return ["## Data", "", *facts, "", *_table(head, rows), ""]
 
 
-def _model_part(record: RunRecord) -> list[str]:
+def _model_part(record: RunRecord, recipe: Mapping[str, Any]) -> list[str]:
     results = record.results or {}
-    facts = [f"{say(key)}: {shown(results.get(key))}" for key in ("parameters", "size_mb", "latency_ms") if results]
+    facts = [f"{key.replace('_', ' ').capitalize()}: {plain(value)}" for key, value in network_of(recipe)]
+    facts += [f"{say(key)}: {shown(results.get(key))}" for key in ("parameters", "size_mb", "latency_ms") if results]
     checkpoint = results.get("checkpoint") or {}
     if checkpoint:
         facts.append(f"{say('checkpoint')}: `{checkpoint.get('file')}` (SHA-256 `{checkpoint.get('sha256')}`)")
@@ -146,6 +149,16 @@ def _start_of(weights: Mapping[str, Any]) -> list[str]:
     parts = [f"{say(key)}: {plain(', '.join(weights[key]))}" for key in ("taken", "from_scratch") if weights.get(key)]
     told = f"{say('started_from')}: `{weights.get('file')}` (SHA-256 `{weights.get('sha256')}`); {'; '.join(parts)}"
     return [f"{told}. {say('started_means')}"]
+
+
+def _again_part(name: str, record: RunRecord, recipe: Mapping[str, Any]) -> list[str]:
+    """Commands that work beside the run folder, which data they need, and when the numbers are not the same again."""
+    lines = ["## How to reproduce", "", say("from_parent"), "", "```", *commands(name, record.task or ""), "```", ""]
+    facts = ", ".join(f"{say(key)} `{plain(value)}`" for key, value in data_facts(recipe, record.data or {}))
+    lines += [f"{facts}. {say('hash_means')}", ""] if facts else []
+    needed = also_needed(recipe)
+    lines += [f"{say('also_needed')}: {plain(', '.join(needed))}.", ""] if needed else []
+    return lines + [line for key in cautions(recipe) for line in (say(key), "")]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

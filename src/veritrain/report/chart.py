@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from veritrain.report.label_places import Box, LabelPlaces, Point
+
 Words = str | tuple[str, str]
 Numbers = Sequence[float | None]
 
@@ -146,11 +148,11 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def draw(axes: Axes, *parts: Line | Mark | Rule | str, language: str = "en", alone: bool = False, head: int = 0) -> str:
     """A whole chart; strings among ``parts`` are SVG drawn under the lines, ``head`` pixels at the top are theirs."""
-    named = [part for part in parts if isinstance(part, Line | Rule) and part.label]
-    legend, rows = _legend(named)
+    legend, rows = _legend([part for part in parts if isinstance(part, Line | Rule) and part.label])
     axes = _with_top(axes, TOP + head + rows * LEGEND_ROW)
     body = [_grid(axes), *(part for part in parts if isinstance(part, str))]
-    body += [_DRAWN[type(part)](axes, part) for part in parts if not isinstance(part, str)]
+    body += [_DRAWN[type(part)](axes, part) for part in parts if isinstance(part, Line | Rule)]
+    body += _marks(axes, parts)
     style = f"<style>{ALONE}</style>" if alone else ""
     space = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
     return (
@@ -251,12 +253,29 @@ def marker(x: float, y: float, style: int) -> str:
     return f'<path class="c{style % STYLES}" d="{shapes[style % STYLES].format(x=f"{x:g}", y=f"{y:g}")}"/>'
 
 
-def _mark(axes: Axes, mark: Mark) -> str:
-    x, y = axes.x(mark.x), axes.y(mark.y)
-    right = x < WIDTH * 0.6
-    label = text(mark.label, x + (9 if right else -9), max(y - 7, axes.top + 11), anchor="start" if right else "end")
-    ring = f'<circle class="c{mark.style % STYLES}" cx="{x:g}" cy="{y:g}" r="5.5" style="fill:none;stroke-width:2"/>'
-    return ring + (label if mark.label else "")
+def _marks(axes: Axes, parts: Sequence[Line | Mark | Rule | str]) -> list[str]:
+    """Rings, and their labels where they stand on nothing."""
+    marks = [part for part in parts if isinstance(part, Mark)]
+    rings = [(axes.x(mark.x), axes.y(mark.y)) for mark in marks]
+    lines = [_drawn_points(axes, part) for part in parts if isinstance(part, Line)]
+    rules = [_drawn_points(axes, part) for part in parts if isinstance(part, Rule)]
+    places = LabelPlaces(Box(LEFT + 2, axes.top - 6, WIDTH, HEIGHT - BOTTOM), lines, rings, rules)
+    drawn = []
+    for mark, (x, y) in zip(marks, rings, strict=True):
+        look = f'class="c{mark.style % STYLES}" cx="{x:g}" cy="{y:g}" r="5.5" style="fill:none;stroke-width:2"'
+        drawn.append(f"<circle {look}/>")
+        if mark.label:
+            versions = (mark.label,) if isinstance(mark.label, str) else mark.label
+            spot = places.place((x, y), _width(mark.label), max(word.count("\n") + 1 for word in versions))
+            drawn.append(text(mark.label, spot.x, spot.y, anchor=spot.anchor))
+    return drawn
+
+
+def _drawn_points(axes: Axes, part: Line | Rule) -> list[Point]:
+    """Where a line is drawn, in pixels; a gap in it counts as drawn."""
+    if isinstance(part, Rule):
+        return [(axes.x(x), axes.y(y)) for x, y in (part.start, part.end)]
+    return [(axes.x(x), axes.y(y)) for x, y in zip(part.x, part.y, strict=True) if y is not None]
 
 
 def _rule(axes: Axes, rule: Rule) -> str:
@@ -265,7 +284,7 @@ def _rule(axes: Axes, rule: Rule) -> str:
     return f'<line class="rule" stroke-dasharray="5 4" {place}/>'
 
 
-_DRAWN: dict[type, Callable[..., str]] = {Line: _line, Mark: _mark, Rule: _rule}
+_DRAWN: dict[type, Callable[..., str]] = {Line: _line, Rule: _rule}
 
 
 def legend_rows(labels: Sequence[Words]) -> int:
@@ -294,4 +313,5 @@ def _legend(parts: Sequence[Line | Rule]) -> tuple[str, int]:
 def _width(words: Words) -> float:
     """Pixels that a label takes, roughly: CJK characters are twice as wide."""
     versions = (words,) if isinstance(words, str) else words
-    return max(sum(12.5 if ord(char) > 0x2E7F else 6.4 for char in word) for word in versions)
+    lines = [line for word in versions for line in word.split("\n")]
+    return max(sum(12.5 if ord(char) > 0x2E7F else 6.4 for char in line) for line in lines)

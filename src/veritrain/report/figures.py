@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from veritrain.report.language import Language, pair, say
 
 MOST_POINTS = 300
 UNIT = (0.0, 1.0)
+SEEN = 0.005
+"""Between a chosen threshold and the drawn curve, of a scale from 0 to 1: more than this is said."""
 LOG_FROM = 50.0
 """A loss that falls by more than this factor is drawn on a logarithmic axis."""
 
@@ -74,7 +77,8 @@ def metric_curves(record: RunRecord, language: Language = "en") -> str | None:
         label = (f"{english}: {value:.3f}, epoch {epoch}", f"{chinese}：{value:.3f}，轮次 {epoch}")
         marks = (Mark(label=label, x=step, y=value),)
     line = Line(label="", x=[p[0] for p in points], y=[p[1] for p in points], style=0)
-    return against_steps([line] if points else [], marks, metric_words(name), say("validation", language), language)
+    title = say("validation", language)
+    return against_steps([line] if points else [], marks, metric_words(name), title, language, scores=True)
 
 
 def _validation(record: RunRecord, metric: str) -> tuple[list[tuple[float, float | None, int | None]], str]:
@@ -112,12 +116,14 @@ def against_steps(
     *,
     level: tuple[Words, float] | None = None,
     y_range: tuple[float, float] | None = None,
+    scores: bool = False,
 ) -> str | None:
     """Lines over optimiser steps; None when no value is known. A wide range of positive values gets a logarithmic axis.
 
     Args:
         level: a height that means something, drawn across, with its name.
         y_range: of the vertical axis, low < high; what the values need without it.
+        scores: the values are scores: an axis of such in 0 to 1 does not leave that.
     """
     values = [value for line in lines for part in (line.y, line.low or (), line.high or ()) for value in part]
     known = [value for value in values if value is not None]
@@ -129,7 +135,7 @@ def against_steps(
     low, high = min(reached), max(reached)
     log = y_range is None and low > 0 and high / low > LOG_FROM
     if y_range is None:
-        y_range = (low, high) if log else widened(low, high)
+        y_range = (low, high) if log else (score_range if scores else widened)(low, high)
     rules = [] if level is None else [Rule(label=level[0], start=(x_range[0], level[1]), end=(x_range[1], level[1]))]
     axes = Axes(
         title=title,
@@ -150,6 +156,12 @@ def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]
         return low - room, high + room
     room = (high - low) * share
     return low - room, high + room
+
+
+def score_range(low: float, high: float, share: float = 0.06) -> tuple[float, float]:
+    """:func:`widened`, within 0 to 1 where the scores are: no score lies beyond."""
+    wide = widened(low, high, share)
+    return (max(wide[0], 0.0), min(wide[1], 1.0)) if low >= 0 and high <= 1 else wide
 
 
 def metric_words(metric: str) -> str:
@@ -210,8 +222,33 @@ def _unit_chart(
         x_range=UNIT,
         y_range=UNIT,
     )
-    marks = [] if point is None else [Mark(label=pair("chosen"), x=point[0], y=point[1])]
+    marks = [] if point is None else [_chosen_mark(line, point)]
     return draw(axes, *([] if chance is None else [chance]), line, *marks, language=language)
+
+
+def _chosen_mark(line: Line, point: tuple[float, float]) -> Mark:
+    """A ring on the drawn line, at the horizontal place of the chosen threshold.
+
+    The line is drawn on a grid, and precision as the best at this recall or more (the usual envelope), so that the
+    threshold itself may lie off it: where that can be seen, the label says the value at the threshold.
+    """
+    known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]
+    height = on_line(known, point[0])
+    said = "" if abs(height - point[1]) < SEEN else f"\n({point[1]:.3f})"
+    english, chinese = pair("chosen")
+    return Mark(label=(english + said, chinese + said), x=point[0], y=height)
+
+
+def on_line(points: Sequence[tuple[float, float]], x: float) -> float:
+    """Height of a drawn line at ``x``: between two points on the straight line, beyond the ends that of the end.
+
+    Args:
+        points: (x, y), x not falling, at least one.
+    """
+    for (x1, y1), (x2, y2) in pairwise(points):
+        if x1 <= x <= x2 and x1 < x2:
+            return y1 + (y2 - y1) * (x - x1) / (x2 - x1)
+    return points[0][1] if x < points[0][0] else points[-1][1]
 
 
 def spaced(length: int, most: int) -> list[int]:
@@ -239,7 +276,7 @@ def null_chart(found: Mapping[str, Any], metric: str, language: Language = "en")
         x_label="",
         y_label=metric_words(metric),
         x_range=(-0.6, 1.6),
-        y_range=widened(min(low, observed), max(high, observed), 0.2),
+        y_range=score_range(min(low, observed), max(high, observed), 0.2),
         x_names=(pair("exchanged"), pair("observed")),
     )
     box = Line(label="", x=[-0.18, 0.18], y=[middle, middle], low=[low, low], high=[high, high], style=5, markers=False)
@@ -251,7 +288,7 @@ def null_chart(found: Mapping[str, Any], metric: str, language: Language = "en")
 
 
 def _null_bars(null: Sequence[float], observed: float, metric: str, language: Language) -> str:
-    low, high = widened(min(*null, observed), max(*null, observed))
+    low, high = score_range(min(*null, observed), max(*null, observed))
     count = 30
     edges = [low + (high - low) * i / count for i in range(count + 1)]
     counts = [0.0] * count
@@ -280,7 +317,7 @@ def controls_chart(record: RunRecord, language: Language = "en") -> str | None:
         return None
     values = [value for _, found, _ in columns for value in found]
     chance = (record.score() or {}).get("chance")
-    low, high = widened(min([*values, chance or values[0]]), max([*values, chance or values[0]]), 0.15)
+    low, high = score_range(min([*values, chance or values[0]]), max([*values, chance or values[0]]), 0.15)
     axes = Axes(
         title=f"{metric_words(metric)}: {say('controls', language)}",
         description="; ".join(

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from markupsafe import Markup
 
 from veritrain.errors import UsageError
+from veritrain.report.recipe_words import RECIPE_WORDS
 from veritrain.report.retrieval_words import RETRIEVAL_WORDS
 from veritrain.report.vocabulary_words import VOCABULARY_WORDS
 
@@ -246,8 +247,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "right_angles": ("0: neither helps nor hinders the other", "0：互不促进也互不妨碍"),
     "ranking": ("ROC and precision-recall", "ROC 与精确率-召回率曲线"),
     "ranking_note": (
-        "The ring marks the threshold chosen on validation.",
-        "圆环标出在验证集上选定的阈值。",
+        "The ring marks the threshold chosen on validation, on the curve. A curve is drawn on a grid, and precision as "
+        "the best at this recall or more; where the threshold itself lies off it, its value stands in brackets.",
+        "圆环标出在验证集上选定的阈值在曲线上的位置。曲线按网格绘制，精确率取该召回率及以上的最佳值；"
+        "若阈值本身不在曲线上，括号中给出其数值。",
     ),
     "bands_note": ("Bands are 95 % over groups.", "色带为按组计算的 95 % 区间。"),
     "fpr": ("false positive rate", "假正率"),
@@ -410,6 +413,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The file was written by another program. The verdict says what the file itself shows, and no more.",
         "该文件由其他程序生成。结论只说明文件本身所展示的内容。",
     ),
+    **RECIPE_WORDS,
     **RETRIEVAL_WORDS,
     **VOCABULARY_WORDS,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from veritrain.statistics.intervals import RELIABLE_GROUPS
 
 DECIMALS = 3
 MOST_ITEMS = 6
+NOT_COUNTED = "\N{EN DASH}"
+HASH = re.compile(r"[0-9a-f]{40,}")
+DIGITS = 12
+"""Of a hash, on the page."""
 
 
 def shown(value: Any) -> str:
@@ -32,6 +37,13 @@ def shown(value: Any) -> str:
         listed = ", ".join(shown(item) for item in value[:MOST_ITEMS])
         return f"[{listed}{' ...' if len(value) > MOST_ITEMS else ''}]"
     return str(value)
+
+
+def brief(value: Any) -> Markup:
+    """As :func:`shown`, escaped; of a hash twelve digits, the whole of it when pointed at."""
+    if isinstance(value, str) and HASH.fullmatch(value):
+        return Markup('<code title="{}">{}</code>').format(value, value[:DIGITS])
+    return Markup.escape(shown(value))
 
 
 def _shown_float(value: float) -> str:
@@ -83,6 +95,12 @@ class Source:
             value = len(value)
         return self._traced(keys, both("undefined") if value is None else Markup.escape(shown(value)))
 
+    def count(self, *keys: str | int) -> Markup:
+        """As :meth:`number`; a dash where the file says that there is nothing to count (null)."""
+        entry = self.value(*keys[:-1])
+        none = isinstance(entry, Mapping) and keys[-1] in entry and entry[str(keys[-1])] is None
+        return self._traced(keys, Markup.escape(NOT_COUNTED)) if none else self.number(*keys)
+
     def words(self, *keys: str | int) -> Markup:
         """The text at ``keys``, traceable."""
         value = self.value(*keys)
@@ -104,6 +122,8 @@ class Source:
         value = self.value(*keys)
         if isinstance(value, list) and len(value) == 2:
             return self.interval(*keys)
+        if keys[-1] == "positives":
+            return self.count(*keys)
         return self.words(*keys) if isinstance(value, str) else self.number(*keys)
 
     def columns(self, *keys: str | int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from veritrain.report.chart import STYLE
 from veritrain.report.class_curves import class_charts
 from veritrain.report.kind_curves import kind_charts, left_out
 from veritrain.report.language import WORDS, Language, both, check_language, pair
-from veritrain.report.numbers import Source, shown
+from veritrain.report.numbers import Source, brief, shown
 from veritrain.report.pictures import embedded
 from veritrain.report.quotes import Quotes
 from veritrain.report.reasons import reasons_of, sorted_findings, to_settle
+from veritrain.report.recipe_facts import also_needed, cautions, commands, data_facts, network_of, recipe_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNJUDGED: Mapping[str, Any] = {
@@ -88,11 +90,13 @@ def rendered(template: str, language: Language, **context: Any) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        t=both, shown=shown, breakable=breakable, named=named, pair=pair, breakdown_metrics=breakdown_metrics,
+        t=both, shown=shown, brief=brief, breakable=breakable, named=named, pair=pair,
+        breakdown_metrics=breakdown_metrics,
         metric_words=figures.metric_words, language=language, version=veritrain.__version__,
         style=Markup(STYLE + (TEMPLATES / "page.css").read_text(encoding="utf-8")),  # ours, without user text
     )  # fmt: skip
-    return environment.get_template(template).render(**context)
+    contents: list[tuple[str, str]] = []  # (id, key) of each heading, as the page comes to it
+    return environment.get_template(template).render(contents=contents, **context)
 
 
 def named(column: str) -> Markup:
@@ -101,13 +105,9 @@ def named(column: str) -> Markup:
 
 
 def breakable(text: str, after: str) -> Markup:
-    """The text, which may break after a character when a line is short; copying it gives the plain text."""
-    return Markup("<wbr>").join(Markup.escape(part) for part in _pieces(text, after))
-
-
-def _pieces(text: str, after: str) -> list[str]:
-    parts = text.split(after)
-    return [part + after for part in parts[:-1]] + parts[-1:]
+    """The text, which may break after each of some characters when a line is short; copying gives the plain text."""
+    parts = re.split(f"(?<=[{re.escape(after)}])", text)
+    return Markup("<wbr>").join(Markup.escape(part) for part in parts if part)
 
 
 def _verdict_context(verdict: Mapping[str, Any] | None, quotes: Quotes) -> dict[str, Any]:
@@ -133,6 +133,7 @@ def _run_context(
 ) -> dict[str, Any]:
     results, data = record.results, record.data
     curves = (results or {}).get("curves") or {}
+    metrics = (results or {}).get("metrics") or {}
     return {
         "title": folder.path.resolve().name,
         "made_data": bool((results or {}).get("made_data") or (data or {}).get("made_data")),
@@ -143,7 +144,8 @@ def _run_context(
         "state": _state(record),
         "results": Source("results.json", results) if results is not None else None,
         "metric_names": _metric_names(record),
-        "scales": {name: _scale(entry) for name, entry in ((results or {}).get("metrics") or {}).items()},
+        "uncounted": any("positives" in one and one["positives"] is None for one in metrics.values()),
+        "scales": {name: _scale(entry) for name, entry in metrics.items()},
         "data": Source("data.json", data) if data is not None else None,
         "curves": _svgs([figures.loss_curves(record, language), figures.metric_curves(record, language)]),
         "balance": balance_told(record),
@@ -158,8 +160,21 @@ def _run_context(
         "controls": _svgs([figures.controls_chart(record, language)]),
         "gallery": _gallery(folder),
         "recipe": _text(folder.recipe),
+        **_recipe_context(folder, record),
         "environment": _flat(_read(folder.environment) or {}),
         **_verdict_context(verdict, Quotes(folder.path)),
+    }
+
+
+def _recipe_context(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
+    """What the recipe says of the network and of making the run again."""
+    recipe = recipe_of(folder.recipe)
+    return {
+        "network": network_of(recipe),
+        "again": commands(folder.path.resolve().name, record.task or ""),
+        "data_facts": data_facts(recipe, record.data or {}),
+        "also_needed": also_needed(recipe),
+        "cautions": cautions(recipe),
     }
 
 
@@ -246,6 +261,7 @@ def _gallery(folder: RunFolder) -> list[dict[str, Any]]:
         {
             "title": str(group.get("title", "")),
             "titled": group.get("title") in WORDS,
+            "judged": "threshold" in group,
             "items": [
                 {
                     **item,
@@ -266,7 +282,7 @@ def _text(path: Path) -> str:
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested keys as dotted names, values as text."""
+    """Nested keys as dotted names, values as text; what there is none of (a GPU, say) has no row."""
     rows: list[tuple[str, str]] = []
     for key, value in content.items():
         name = f"{prefix}{key}"
@@ -275,5 +291,5 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         elif isinstance(value, list):
             rows.append((name, " ".join(str(item) for item in value)))
         else:
-            rows.append((name, "" if value is None else str(value)))
+            rows += [] if value is None else [(name, str(value))]
     return rows
