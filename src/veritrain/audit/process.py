@@ -158,7 +158,9 @@ class SplitsDiffer:
             return not_run(_FOREIGN)
         same = _said(record, "same_split")
         if not same:
-            return _unsaid(record, "where the validation data come from", "nothing says that validation reads the training data")
+            return _unsaid(
+                record, "where the validation data come from", "nothing says that validation reads the training data"
+            )
         return failed(
             f"line {same[0].line} says that validation reads the training data: '{same[0].text[:120]}'",
             evidence=_cite(same),
