@@ -335,6 +335,20 @@ def test_a_folder_that_is_no_run_has_one_exit_code(name, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_runs_is_descended_into_and_one_without_any_is_an_error(tmp_path, capsys):
+    """As the demo leaves it: the run is runs/demo/run-1, and its data lie beside it."""
+    (tmp_path / "demo" / "data").mkdir(parents=True)
+    run = write_learned_run(RunFolder(tmp_path / "demo" / "run-1"))
+    assert cli.main(["audit", str(tmp_path / "demo"), "--json", "--fail-on", "plausible"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == str(run.path)
+    other = write_learned_run(RunFolder(tmp_path / "mine"))
+    assert cli.main(["audit", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["path"], one["verdict"]) for one in found] == [(str(run.path), "shown"), (str(other.path), "shown")]
+    assert cli.main(["audit", str(tmp_path / "demo"), str(tmp_path / "demo" / "data"), "--json"]) == 2
+    assert [one["verdict"] for one in json.loads(capsys.readouterr().out)] == ["shown", None]
+
+
 def test_the_terminal_says_the_verdict_and_what_would_settle_it(tmp_path):
     done = veritrain("audit", "refuted.csv", cwd=refuted(tmp_path).parent)
     assert done.returncode == 1 and "REFUTED" in done.stdout and "beats_trivial" in done.stdout

@@ -153,17 +153,18 @@ def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
 def audit(words: list[str]) -> int:
     """Judge training artefacts, ours or anybody's."""
     from veritrain.audit.verdict import ORDER
+    from veritrain.readers.recognise import artefacts_at
     from veritrain.report.terminal import print_verdict
 
     parser = _parser("audit", audit.__doc__ or "", "veritrain audit runs/mine results.csv train.log report.md --json")
-    parser.add_argument("paths", nargs="+", type=str, help="run folders, CSV histories, text logs, reports")
+    parser.add_argument("paths", nargs="+", type=str, help="runs or folders of runs, CSV histories, text logs, reports")
     parser.add_argument("--json", action="store_true", help="one JSON object (a list for several paths)")
     parser.add_argument("--fail-on", choices=("refuted", "not_shown", "plausible"), default="refuted")
     given = _parse(parser, words)
     verdicts: list[dict[str, Any]] = []
-    for path in given.paths:
+    for path in [artefact for place in given.paths for artefact in artefacts_at(place)]:
         try:
-            verdicts.append(_verdict_of(Path(path)))
+            verdicts.append(_verdict_of(path))
         except (ArtefactError, RecordError) as error:
             verdicts.append(_unread(path, error))
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -179,14 +180,14 @@ def audit(words: list[str]) -> int:
     return int(min(ORDER.index(verdict["verdict"]) for verdict in judged) <= ORDER.index(given.fail_on))
 
 
-def _unread(path: str, error: VeritrainError) -> dict[str, Any]:
+def _unread(path: Path, error: VeritrainError) -> dict[str, Any]:
     """What stands in the JSON for a path that cannot be read: no verdict, and why."""
     from veritrain.audit.verdict import VERDICT_SCHEMA
 
     told = {key: getattr(error, key) for key in ("message", "expected", "found", "fix", "file", "line")}
     return {
         "schema": VERDICT_SCHEMA,
-        "path": path,
+        "path": str(path),
         "verdict": None,
         "error": {"type": type(error).__name__, **told},
         "findings": [],

@@ -128,6 +128,62 @@ def test_beats_untrained_is_not_run_without_a_score():
     assert finding("beats_untrained", lame).status == "not_run"
 
 
+# --- what settles it ----------------------------------------------------------------------------------------------
+
+SUSPICIOUS = {"beats_untrained": "find what the untrained pipeline reads", "permuted_retraining_fails": "a way past"}
+
+
+@pytest.mark.parametrize(
+    ("value", "best", "interval", "chance", "suspicious"),
+    [
+        (0.844, 0.681, [-0.05, 0.4], 0.5, False),
+        (0.0, 0.0, [0.0, 0.0], 0.0, False),
+        (0.0, 0.0, [0.0, 0.0], None, False),
+        (0.45, 0.51, [-0.1, 0.1], 0.5, False),
+        (0.80, 0.90, [-0.2, 0.1], 0.5, True),
+        (0.80, 0.90, [-0.2, 0.1], None, True),
+    ],
+)
+def test_an_untrained_network_is_suspicious_only_where_it_scores_above_chance(
+    value, best, interval, chance, suspicious
+):
+    values = untrained(best, *(0.0,) * 4) | {"gains": {"frame_auroc": {"network": 0, "gain": 0.1, "ci90": interval}}}
+    found = finding(
+        "beats_untrained", planted(evidence(UNTRAINED, values), results=results(value=value, chance=chance))
+    )
+    assert found.status == "fail"
+    assert (SUSPICIOUS["beats_untrained"] in found.to_settle) is suspicious
+    assert suspicious or ("train longer" in found.to_settle and "more groups" in found.to_settle)
+
+
+@pytest.mark.parametrize(
+    ("true", "permuted", "chance", "suspicious"),
+    [
+        (0.0, (0.0, 0.0), 0.0, False),
+        (0.0, (0.0, 0.0), None, False),
+        (0.48, (0.47, 0.51), 0.5, False),
+        (0.8, (0.6, 0.82), 0.5, True),
+        (0.8, (0.6, 0.82), None, True),
+    ],
+)
+def test_a_permuted_retraining_is_suspicious_only_where_it_scores_above_chance(true, permuted, chance, suspicious):
+    found = probed(
+        "permuted_retraining_fails", RETRAINED, retrained(true, *permuted), results=results(value=true, chance=chance)
+    )
+    assert found.status == "fail"
+    assert (SUSPICIOUS["permuted_retraining_fails"] in found.to_settle) is suspicious
+    assert suspicious or ("train longer" in found.to_settle and "more groups" in found.to_settle)
+
+
+@pytest.mark.parametrize(("best", "suspicious"), [(0.2, True), (0.55, False)])
+def test_where_lower_is_better_above_chance_is_below_it(best, suspicious):
+    found = finding(
+        "beats_untrained",
+        planted(evidence(UNTRAINED, untrained(best, *(0.9,) * 4)), results=results(value=0.6, chance=0.5), claim=LOWER),
+    )
+    assert found.status == "fail" and (SUSPICIOUS["beats_untrained"] in found.to_settle) is suspicious
+
+
 # --- directions, claims, needs ------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from audit.planted import finding, write_learned_run
+from monitor.writing import until, writer_process
 from veritrain.audit.verdict import judge_all
-from veritrain.record import RunFolder, read_run, write_json
+from veritrain.record import RecordWriter, RunFolder, read_run, write_json
 
 
 @pytest.fixture
@@ -95,3 +96,30 @@ def test_numbers_agree_fails_on_a_p_of_zero(folder):
         lambda content: content["values"]["frame_auroc"].update(p_value=0.0),
     )
     assert finding("numbers_agree", read_run(folder.path)).status == "fail"
+
+
+def test_record_whole_says_of_a_run_that_is_written_that_it_goes_on_and_of_a_dead_one_to_resume(tmp_path):
+    """A real process holds the lock, then is killed."""
+    folder = RunFolder(tmp_path / "run")
+    process = writer_process(folder, "start(writer); step(writer, 1, 1); writer.flush(); time.sleep(60)")
+    try:
+        until(lambda: folder.record.exists() and '"term"' in folder.record.read_text())
+        live = finding("record_whole", read_run(folder.path))
+        said = judge_all(read_run(folder.path))[0].sentence
+    finally:
+        process.kill()
+        process.wait()
+    assert live.status == "fail" and live.sentence.startswith(
+        f"The run is going on: process {process.pid} holds its lo"
+    )
+    assert live.to_settle.startswith("wait until") and "resume" not in live.to_settle and "is going on" in said
+    dead = finding("record_whole", read_run(folder.path))
+    assert dead.status == "fail" and "does not end with 'done'" in dead.sentence and "resume" in dead.to_settle
+
+
+def test_a_process_that_judges_the_run_it_writes_does_not_wait_for_itself(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with RecordWriter(folder) as writer:
+        writer.event("start", task="anomaly", claims=[])
+        writer.flush()
+        assert "resume" in finding("record_whole", read_run(folder.path)).to_settle

@@ -33,6 +33,26 @@ def test_finite_fails_on_nan(tmp_path):
     assert [citation.line for citation in finding.evidence] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("rows", "said", "lines"),
+    [
+        (
+            ["1,0.9,0.8", "2,0.5,0.6", "3,nan,nan", "4,nan,nan"],
+            "train_loss is nan on line 4 and on 1 more line,",
+            [4, 5],
+        ),
+        (["1,0.9,0.8", "2,0.5,0.6", "3,0.5,0.6", "4,nan,nan"], "train_loss is nan on line 5, and", [5]),
+        (["1,0.9,0.8", "2,nan,nan", "3,nan,nan", "4,nan,nan"], "on line 3 and on 2 more lines,", [3, 4, 5]),
+    ],
+)
+def test_finite_counts_lines_and_cites_each_once(tmp_path, rows, said, lines):
+    """Two cells of one line that are no numbers are one line."""
+    table = "epoch,train_loss,val_loss\n" + "\n".join(rows) + "\n"
+    finding = Finite().judge(read(tmp_path, table, "a.csv"), {})
+    assert said in finding.sentence and finding.value == len(lines)
+    assert [citation.line for citation in finding.evidence] == lines
+
+
 def test_a_loss_that_recovers_is_a_note(tmp_path):
     finding = Finite().judge(read(tmp_path, losses([1.0, "nan", 0.8, 0.7, 0.6, 0.5])), {})
     assert finding.status == "fail" and finding.on_fail == "notes"
@@ -145,3 +165,25 @@ def test_a_term_or_held_out_loss_that_broke_beside_a_rising_score_is_a_note(tmp_
     assert finding.status == "fail" and finding.on_fail == "notes"
     sick = "epoch,train_loss,metrics/mAP50(B)\n" + "".join(f"{i},nan,{i / 20}\n" for i in range(1, 13))
     assert Finite().judge(read(tmp_path, sick, "a.csv"), {}).on_fail is None
+
+
+DRAWN = "labels = (torch.rand(len(batch)) < 0.1).float()"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("Anomalous frames: 10 % of the data.", DRAWN, "(stated on line 3)"),
+        (DRAWN, "Anomalous frames: 10 % of the data.", "(stated on line 12)"),
+        (DRAWN, "", "(as the labels of line 3 are drawn)"),
+    ],
+)
+def test_the_share_is_cited_where_it_is_stated(tmp_path, before, after, said):
+    text = (
+        f"# Training\n\n{before}\n\n| Epoch | Train Loss | Val Loss | Val Accuracy |\n|---|---|---|---|\n"
+        "| 1 | 0.36 | 0.339 | 89.81% |\n| 2 | 0.34 | 0.335 | 89.95% |\n| 3 | 0.33 | 0.334 | 89.93% |\n\n\n"
+        f"{after}\n"
+    )
+    finding = BeatsConstantLoss().judge(read(tmp_path, text, "a.md"), {})
+    assert finding.status == "fail" and said in finding.sentence, finding.sentence
+    assert str(finding.evidence[0].line) in said

@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - planted lines are as long as the tools print them
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from veritrain.audit.process import (
@@ -14,6 +16,7 @@ from veritrain.audit.process import (
     ValidationHasSamples,
 )
 from veritrain.readers.recognise import read_artefact
+from veritrain.record import Remark
 
 TRACE = (
     'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    main()\nRuntimeError: no memory\n'
@@ -186,3 +189,30 @@ def test_a_skipped_batch_before_a_good_training_is_a_note(tmp_path):
         read(tmp_path, "Skipping batch 3: error reading image\nloss: 0\n" + EPOCHS), {}
     )
     assert finding.status == "fail" and finding.on_fail == "notes"
+
+
+SAID_IN_WORDS = {
+    RanToTheEnd: "crash",
+    ErrorsNotSwallowed: "swallowed_exception",
+    SplitsDiffer: "same_split",
+    ValidationHasSamples: "empty_split",
+    CheckpointFits: "key_mismatch",
+    NumbersWereMeasured: "numbers_made_up",
+}
+
+
+@pytest.mark.parametrize(("check", "kind"), SAID_IN_WORDS.items(), ids=lambda part: getattr(part, "name", ""))
+def test_a_table_of_numbers_passes_nothing_that_it_cannot_tell(tmp_path, check, kind):
+    """A check that did not run never counts as passed; a remark of its kind still fails."""
+    table = read(tmp_path, "epoch,loss,val_acc\n0,0.5,0.6\n1,0.4,0.7\n", "a.csv")
+    found = check().judge(table, {})
+    assert found.status == "not_run" and found.sentence.startswith("a table of numbers cannot tell of ")
+    assert check().judge(read(tmp_path, EPOCHS), {}).status == "pass"
+    said = Remark(file=str(table.path), line=2, kind=kind, text="so it is written")
+    assert check().judge(replace(table, remarks=(said,)), {}).status == "fail"
+
+
+@pytest.mark.parametrize("check", [OneRunPerTable, FinishedAsPlanned], ids=lambda check: check.name)
+def test_what_a_table_of_numbers_can_tell_still_passes(tmp_path, check):
+    table = read(tmp_path, "epoch,loss,val_acc\n0,0.5,0.6\n1,0.4,0.7\n", "a.csv")
+    assert check().judge(table, {}).status == "pass"

@@ -187,3 +187,17 @@ def test_a_held_out_score_that_copies_the_training_score_unproves(tmp_path, shif
     )
     finding = ValNotAboveTrain().judge(log(tmp_path, text), {})
     assert (finding.status, finding.on_fail) == (status, "unproves" if status == "fail" else None)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "groups", "said"),
+    [
+        (-0.104, 0.292, 12, "[-0.104, +0.292], includes zero"),
+        (0.0, 0.3, 12, "includes zero"),
+        (-0.3, -0.1, 4, "lies below zero, and rests on 4 groups"),
+    ],
+)
+def test_a_gain_that_is_not_clear_says_what_its_interval_holds(low, high, groups, said):
+    """An interval from below 0 to above 0 leaves it open; it does not say that there is no gain."""
+    finding = BeatsTrivial().judge(own(low, high, groups=groups), {})
+    assert finding.on_fail == "unproves" and said in finding.sentence and "no gain" not in finding.sentence

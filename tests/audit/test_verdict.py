@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from veritrain.audit import verdict
 from veritrain.audit.check import Citation, Finding, failed, not_run, passed
 from veritrain.audit.verdict import Judged, Waiver, as_json, decide, findings_of, judge, judge_all, waivers_of
 from veritrain.errors import ConfigError
+from veritrain.readers.recognise import read_artefact
 from veritrain.record import Row, RunFolder, RunRecord, read_run, write_json
+from veritrain.report.reasons import open_checks
 
 TODAY = date(2026, 6, 1)
 ALWAYS = date.max
@@ -431,6 +434,56 @@ def test_a_foreign_artefact_has_one_verdict_and_no_claim(tmp_path):
     content = as_json(judge_all(RunRecord(path=tmp_path, kind="csv_history", rows=rows)), tmp_path)
     assert content["verdict"] == "not_shown" and content["claim"] is None and content["claims"] == []
     assert not any(item["required"] for item in content["findings"])
+
+
+def history_of(tmp_path, header, rows):
+    path = tmp_path / "history.csv"
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")
+    return read_artefact(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        (
+            "val_auroc",
+            [0.61, 0.7, 0.8, 0.84, 0.85, 0.86],
+            "val auroc goes from 0.61 to 0.85 (median of the last 3 of 6), clearly above the trivial level 0.5 by at "
+            "least 0.1 (lines 2 and 7).",
+        ),
+        (
+            "val_accuracy",
+            [0.31, 0.7, 0.8, 0.84, 0.85, 0.86],
+            "val accuracy rises from 0.31 to 0.85 (median of the last 3 of 6) on held-out data; the file does not tell "
+            "the trivial level, so its first evaluation stands in (lines 2 and 7).",
+        ),
+    ],
+)
+def test_plausible_names_the_score_from_what_to_what_the_trivial_level_and_the_lines(tmp_path, column, values, said):
+    found = judge(history_of(tmp_path, f"epoch,{column}", list(enumerate(values))))
+    assert found.sentence == f"PLAUSIBLE: {said} Nothing here contradicts it; the file alone cannot show more."
+
+
+def test_a_sentence_after_a_full_stop_starts_with_a_capital_letter_and_no_name_is_changed():
+    checks = [Planted("a", failed("the gain is small")), Planted("b", failed("point_ap is no number")),
+              Planted("c", failed("'done' is missing"))]  # fmt: skip
+    own = judge(planted(results={"metrics": {"frame_auroc": score()}}), checks=checks).sentence
+    assert own.endswith("chance 0.500. The gain is small. point_ap is no number. 'done' is missing.")
+    bare = judge(RunRecord(path=Path("a.csv"), kind="csv_history"), checks=[checks[1], checks[0]]).sentence
+    assert bare == "NOT SHOWN: point_ap is no number. The gain is small."
+
+
+@pytest.mark.parametrize(("task", "to_settle"), [("anomaly", ""), ("joint", "do this"), (None, "do this")])
+def test_a_check_that_only_other_tasks_need_asks_for_nothing(task, to_settle):
+    """What did not run and is demanded of another task leaves nothing to settle here."""
+    check = Planted("b", not_run("nothing recorded", to_settle="do this"), required_for=("joint",))
+    (item,) = findings_of(planted(task=task), [check])
+    assert (item.finding.status, item.finding.to_settle, item.required) == ("not_run", to_settle, task != "anomaly")
+
+
+def test_an_anomaly_run_is_not_asked_for_the_gradients_of_joint_tasks(learned):
+    content = as_json(judge_all(learned), learned.path)
+    assert "tasks_connected" not in open_checks(content) == []
 
 
 def test_an_unfinished_results_file_gives_no_number(learned):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from monitor.writing import epochs, start, step, told
-from veritrain.monitor.holder import Holder
 from veritrain.monitor.state import allowed_silence, state_of
 from veritrain.monitor.story import Mark, Story
-from veritrain.record import RecordWriter, RunFolder
+from veritrain.record import Holder, RecordWriter, RunFolder
 
 HELD, FREE, UNKNOWN = Holder(state="held", pid=77), Holder(state="free"), Holder(state="unknown")
 

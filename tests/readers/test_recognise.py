@@ -7,7 +7,7 @@ import pytest
 
 from veritrain.audit.verdict import judge
 from veritrain.errors import ArtefactError
-from veritrain.readers.recognise import read_artefact
+from veritrain.readers.recognise import artefacts_at, read_artefact
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 beside = pytest.mark.skipif(not CORPUS.is_dir(), reason="the labelled corpus is not beside the repository")
@@ -43,6 +43,33 @@ def test_what_is_not_read_says_what_is(tmp_path, content):
 def test_a_folder_without_a_record_is_refused(tmp_path):
     with pytest.raises(ArtefactError, match="not a run"):
         read_artefact(tmp_path)
+
+
+def run_at(place):
+    place.mkdir(parents=True)
+    (place / "record.jsonl").write_text('{"v": 1, "event": "start"}\n', encoding="utf-8")
+    return place
+
+
+def test_a_folder_that_is_no_run_stands_for_the_runs_one_or_two_levels_down(tmp_path):
+    runs = [run_at(tmp_path / name) for name in ("demo/run-1", "demo/run-2", "mine")]
+    run_at(tmp_path / "mine" / "copy")
+    run_at(tmp_path / "far" / "too" / "deep")
+    (tmp_path / "data" / "streets").mkdir(parents=True)
+    assert artefacts_at(tmp_path) == runs, "nothing is looked for inside a run"
+    assert artefacts_at(tmp_path / "demo") == runs[:2] and artefacts_at(runs[0]) == runs[:1]
+    with pytest.raises(ArtefactError, match="give one of the runs in it") as error:
+        read_artefact(tmp_path)
+    assert str(runs[0]) in str(error.value)
+
+
+def test_a_folder_without_any_run_stands_for_itself_and_says_what_to_give(tmp_path):
+    data = tmp_path / "data"
+    (data / "streets").mkdir(parents=True)
+    (tmp_path / "log.txt").write_text("loss: 0.5\n", encoding="utf-8")
+    assert artefacts_at(data) == [data] and artefacts_at(tmp_path / "log.txt") == [tmp_path / "log.txt"]
+    with pytest.raises(ArtefactError, match="veritrain data check"):
+        read_artefact(data)
 
 
 def entries():

@@ -55,6 +55,8 @@ def test_a_change_carries_its_numbers():
         ("Majority class baseline: 71%", 0.71),
         ("The data have 10% positive samples.", 0.9),
         ("prevalence: 0.03", 0.97),
+        ("Anomalous frames: 10 % of the data.", 0.9),
+        ("- positive samples: 25% of all images", 0.75),
         ("90% of the samples belong to class A.", 0.9),
     ],
 )

@@ -162,8 +162,9 @@ def _against_known(series: Series, family: Family, trivial: float, *, completed:
     bound = trivial + sign * family.effect
     if sign * (settled - bound) > 0:
         sentence = (
-            f"{series.place_name()} settles at {settled:.3g} (median of the last 3 of {len(series.points)}), "
-            f"clearly {'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least "
+            f"{series.place_name()} goes from {series.first:.3g} to {settled:.3g} "
+            f"(median of the last 3 of {len(series.points)}), clearly "
+            f"{'above' if family.higher else 'below'} the trivial level {trivial:.3g} by at least "
             f"{family.effect:g}"
         )
         return Reading(word="above", series=series, value=settled, bound=bound, sentence=sentence)
@@ -216,7 +217,8 @@ def _against_first(series: Series, family: Family) -> Reading:
     if large and not _one_jump_to_flat(series):
         sentence = (
             f"{series.place_name()} rises from {first:.3g} to {settled:.3g} "
-            f"(median of the last 3 of {len(series.points)}) on held-out data"
+            f"(median of the last 3 of {len(series.points)}) on held-out data; the file does not tell the trivial "
+            "level, so its first evaluation stands in"
         )
         return Reading(
             word="above", series=series, value=settled, bound=bound, sentence=sentence.replace("rises", _verb(sign))

@@ -12,6 +12,19 @@ def _better(a: float, b: float, claim: Claim) -> bool:
     return a > b if claim.higher_is_better else a < b
 
 
+_LONGER = "train longer, and evaluate on more groups"
+
+
+def _above_chance(value: float, record: RunRecord) -> bool:
+    """Above what needs no input, by the least that counts; where chance is not told, anything but 0 is taken to be."""
+    assert record.claim is not None
+    chance = (record.score() or {}).get("chance")
+    if chance is None:
+        return value != 0
+    gain = value - chance if record.claim.higher_is_better else chance - value
+    return bool(gain > 0 and gain >= record.claim.minimal_effect)
+
+
 class BeatsPermutedLabels:
     """The held-out predictions fit their own groups' labels better than labels of other groups."""
 
@@ -77,12 +90,14 @@ class PermutedRetrainingFails:
             return passed(
                 f"Permuted retrainings stay below the true one: {told}", value=permuted, bound=true, evidence=cite
             )
+        best = max(permuted) if record.claim.higher_is_better else min(permuted)
+        past_labels = "look for a way past the labels: duplicates, group cues, a metric that rewards the prior"
         return failed(
             f"A retraining on permuted labels did as well as the true one: {told}",
             value=permuted,
             bound=true,
             evidence=cite,
-            to_settle="look for a way past the labels: duplicates, group cues, a metric that rewards the prior",
+            to_settle=past_labels if _above_chance(best, record) else _LONGER,
         )
 
 
@@ -128,11 +143,14 @@ class BeatsUntrained:
             return passed(
                 f"The trained network scores above the untrained ones: {told}", value=value, bound=best, evidence=cite
             )
+        suspicious = not ahead and _above_chance(best, record)
         return failed(
             f"{'The gain over an untrained network may be none' if ahead else 'An untrained network scores as well'}: "
             f"{told}",
             value=value,
             bound=best,
             evidence=cite,
-            to_settle="find what the untrained pipeline reads; the score is not the training's",
+            to_settle="find what the untrained pipeline reads; the score is not the training's"
+            if suspicious
+            else _LONGER,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,10 @@ class CheckpointUnchanged:
 
 
 class RecordWhole:
-    """The record holds a training that ended as asked: loss terms with values, no non-finite stop, end done."""
+    """The record holds a training that ended as asked: loss terms with values, no non-finite stop, end done.
+
+    Of a run that goes on, because another process holds its lock, it says so.
+    """
 
     id = "S15"
     name = "record_whole"
@@ -65,6 +69,15 @@ class RecordWhole:
         if not ends or ends[-1].get("status") != "done":
             wrong.append("it does not end with 'done'")
         cite = (Citation(file=file, line=ends[-1]["line"] if ends else None),)
+        by = _written_by(record)
+        if wrong and by is not None:
+            return failed(
+                f"The run is going on: {by} holds its lock, and its record does not end with 'done' yet",
+                value=len(wrong),
+                bound=0,
+                evidence=cite,
+                to_settle="wait until the run has ended (veritrain watch RUN shows how far it is)",
+            )
         if wrong:
             return failed(
                 f"The record is not that of a finished training: {'; '.join(wrong)}",
@@ -74,6 +87,13 @@ class RecordWhole:
                 to_settle="finish the run: veritrain resume RUN",
             )
         return passed(f"{len(terms)} loss terms, ended with 'done'", value=0, bound=0, evidence=cite)
+
+
+def _written_by(record: RunRecord) -> str | None:
+    """The process that writes the run; None when none does, or this one, which may judge its own run."""
+    if record.holder is None or record.holder.state != "held" or record.holder.pid == os.getpid():
+        return None
+    return "another process" if record.holder.pid is None else f"process {record.holder.pid}"
 
 
 class NumbersAgree:

@@ -48,7 +48,7 @@ class Finite:
                 return passed(f"all {len(record.rows)} numbers are finite")
             return failed(
                 f"{undefined[0].raw} is {undefined[0].nonfinite} on line {undefined[0].line}; the losses are finite",
-                value=len(undefined),
+                value=len(_lines(undefined)),
                 bound=0,
                 evidence=_cite(undefined),
                 on_fail="notes",
@@ -91,25 +91,25 @@ def _finite_run(record: RunRecord) -> Finding:
 
 
 def _judge_broken(record: RunRecord, broken: Sequence[Row]) -> Finding:
-    first = broken[0]
+    first, count = broken[0], len(_lines(broken))
     said = f"{first.raw} is {first.nonfinite} on line {first.line}"
     if _beside_training(record, broken):
         return failed(
             f"{said}; the training loss is finite and the held-out score is above the trivial level",
-            value=len(broken),
+            value=count,
             bound=0,
             evidence=_cite(broken),
             on_fail="notes",
         )
     if _recovered(record, broken):
         return failed(
-            f"{said}, but finite again afterwards", value=len(broken), bound=0, evidence=_cite(broken), on_fail="notes"
+            f"{said}, but finite again afterwards", value=count, bound=0, evidence=_cite(broken), on_fail="notes"
         )
     return failed(
         f"{said}"
-        + (f" and on {len(broken) - 1} more" if len(broken) > 1 else "")
+        + (f" and on {count - 1} more line{'s' if count > 2 else ''}" if count > 1 else "")
         + ", and does not become finite again",
-        value=len(broken),
+        value=count,
         bound=0,
         evidence=_cite(broken),
         to_settle="find the first batch whose loss is not finite; train again from a checkpoint before it",
@@ -127,8 +127,13 @@ def _recovered(record: RunRecord, broken: Sequence[Row]) -> bool:
     return True
 
 
+def _lines(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """File and line of each, once: several cells of one line are one line."""
+    return list(dict.fromkeys((row.file, row.line) for row in rows))
+
+
 def _cite(rows: Sequence[Row]) -> tuple[Citation, ...]:
-    return tuple(Citation(file=row.file, line=row.line) for row in rows[:5])
+    return tuple(Citation(file=file, line=line) for file, line in _lines(rows)[:5])
 
 
 class LossNotVanished:
@@ -202,7 +207,10 @@ class BeatsConstantLoss:
     def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
         two = most_classes(record) <= 2
         priors = [
-            one for one in record.statements if two and one.kind in ("prevalence", "labels") and _two_classes(one)
+            one
+            for kind in ("prevalence", "labels")  # what is stated goes before what can be read off a drawn label
+            for one in record.statements
+            if two and one.kind == kind and _two_classes(one)
         ]
         pairs = _loss_and_accuracy(record)
         if not priors or not pairs:
@@ -253,10 +261,15 @@ def _at_prior(prior: Statement, loss: Row, accuracies: Sequence[Row]) -> Finding
     if (best.value or 0.0) > majority + NEAR_PRIOR or value + loss.half_ulp < entropy:
         return None
     lines = [prior.line, best.line, loss.line]
+    told = (
+        f"stated on line {prior.line}"
+        if prior.kind == "prevalence"
+        else f"as the labels of line {prior.line} are drawn"
+    )
     return failed(
         f"accuracy is at most {best.value:.4f} (line {best.line}) where one constant answer to two classes "
         f"scores "
-        f"{majority:.4g} (stated on line {prior.line}), and the loss {value:.4g} (line {loss.line}) is "
+        f"{majority:.4g} ({told}), and the loss {value:.4g} (line {loss.line}) is "
         f"not below {entropy:.4f}, "
         "the cross-entropy of that constant answer",
         value=value,

@@ -19,6 +19,13 @@ def _cite(remarks: Sequence[Remark]) -> tuple[Citation, ...]:
     return tuple(Citation(file=remark.file, line=remark.line) for remark in remarks[:4])
 
 
+def _unsaid(record: RunRecord, about: str, absence: str) -> Finding:
+    """Nothing is said: a log or a report that could have said it passes, a table of numbers cannot tell at all."""
+    if record.kind == "csv_history":
+        return not_run(f"a table of numbers cannot tell of {about}")
+    return passed(absence)
+
+
 class RanToTheEnd:
     """The log does not end in a crash."""
 
@@ -36,7 +43,7 @@ class RanToTheEnd:
             return not_run(_FOREIGN)
         crashes = _said(record, "crash")
         if not crashes:
-            return passed("no crash is logged")
+            return _unsaid(record, "a crash", "no crash is logged")
         crash = crashes[-1]
         said = f"'{crash.text[:120]}' is logged on line {crash.line}"
         after = [
@@ -76,7 +83,7 @@ class ErrorsNotSwallowed:
             return not_run(_FOREIGN)
         errors = _said(record, "swallowed_exception")
         if not errors:
-            return passed("no caught error is logged")
+            return _unsaid(record, "a caught error", "no caught error is logged")
         zeros = [row for row in record.rows if row.name == "loss" and row.value == 0 and row.line > errors[0].line]
         if zeros:
             return failed(
@@ -151,7 +158,9 @@ class SplitsDiffer:
             return not_run(_FOREIGN)
         same = _said(record, "same_split")
         if not same:
-            return passed("nothing says that validation reads the training data")
+            return _unsaid(
+                record, "where the validation data come from", "nothing says that validation reads the training data"
+            )
         return failed(
             f"line {same[0].line} says that validation reads the training data: '{same[0].text[:120]}'",
             evidence=_cite(same),
@@ -176,7 +185,7 @@ class ValidationHasSamples:
             return not_run(_FOREIGN)
         empty = _said(record, "empty_split")
         if not empty:
-            return passed("no split is reported empty")
+            return _unsaid(record, "the size of a split", "no split is reported empty")
         effect: OnFail = "notes" if beats_trivial(record) else "unproves"
         return failed(
             f"a held-out split is empty: '{empty[0].text[:100]}'",
@@ -205,7 +214,7 @@ class CheckpointFits:
             return not_run(_FOREIGN)
         keys = _said(record, "key_mismatch")
         if not keys:
-            return passed("no checkpoint mismatch is logged")
+            return _unsaid(record, "a checkpoint", "no checkpoint mismatch is logged")
         effect: OnFail = "notes" if beats_trivial(record) else "unproves"
         return failed(
             f"the checkpoint does not fit the network: '{keys[-1].text[:110]}'",
@@ -253,7 +262,7 @@ class NumbersWereMeasured:
             return not_run(_FOREIGN)
         made_up = _said(record, "numbers_made_up")
         if not made_up:
-            return passed("nothing says that numbers were made up")
+            return _unsaid(record, "how its numbers came about", "nothing says that numbers were made up")
         return failed(
             f"the file says of its own numbers: '{made_up[0].text.strip()[:110]}'",
             evidence=_cite(made_up),

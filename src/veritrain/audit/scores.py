@@ -71,7 +71,7 @@ def _own_run(record: RunRecord) -> Finding:
         return failed(
             sentence, value=high, bound=claim.minimal_effect, evidence=cited, on_fail="refutes", to_settle=_SCORE_AGAIN
         )
-    sentence = f"the gain of {claim.metric} on {claim.split}, [{low:+.3f}, {high:+.3f}], contains no gain at all"
+    sentence = f"the gain of {claim.metric} on {claim.split}, [{low:+.3f}, {high:+.3f}], {_open(score, low, high)}"
     return failed(
         sentence, value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle="more groups in the test split"
     )
@@ -80,6 +80,14 @@ def _own_run(record: RunRecord) -> Finding:
 def _carries(score: Mapping[str, Any], low: float, high: float) -> bool:
     """Whether an interval is evidence of no gain: of enough groups, and not of resamples that are all alike."""
     return low < high and (score.get("groups") or 0) >= LEAST_GROUPS
+
+
+def _open(score: Mapping[str, Any], low: float, high: float) -> str:
+    """Why an interval decides neither for nor against a gain."""
+    if high >= 0:
+        return "includes zero: it may be none"
+    why = "has no width" if low == high else f"rests on {score.get('groups') or 'unknown'} groups: too few to tell"
+    return f"lies below zero, and {why}"
 
 
 def ranks_well(record: RunRecord) -> bool:

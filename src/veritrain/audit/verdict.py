@@ -111,6 +111,8 @@ def _judge_one(record: RunRecord, check: Check, waiver: Waiver | None) -> Judged
             finding = check.judge(record, record.evidence)
         except Exception as error:  # noqa: BLE001 - a crashed check is a status of its own, told with its error
             finding = Finding(status="crashed", sentence=f"the check itself broke: {type(error).__name__}: {error}")
+    if finding.status == "not_run" and _only_for_other_tasks(record, check):
+        finding = replace(finding, to_settle="")
     effect: OnFail = finding.on_fail or check.on_fail
     doubt = finding.status == "fail" and effect != "notes"
     set_aside = waiver is not None and not (doubt and effect == "refutes")
@@ -138,6 +140,11 @@ def _is_required(record: RunRecord, check: Check) -> bool:
         return True
     anyone = not check.required_for or record.task not in catalog.TASKS
     return check.on_not_run == "blocks_shown" and anyone
+
+
+def _only_for_other_tasks(record: RunRecord, check: Check) -> bool:
+    """A check that other tasks demand and the run's own does not: not run, it leaves nothing to settle here."""
+    return record.task in catalog.TASKS and bool(check.required_for) and record.task not in check.required_for
 
 
 def _has(record: RunRecord, need: str) -> bool:
@@ -226,14 +233,26 @@ def _sentence(word: str, record: RunRecord, judged: Sequence[Judged]) -> str:
         if score.get("chance") is not None:
             about += f", chance {score['chance']:.3f}"
     reasons = _reasons(word, judged)
-    return f"{head}:{about}{'.' if about else ''} {reasons}".replace(": .", ":").strip()
+    return f"{head}:{about}. {_capital(reasons)}" if about else f"{head}: {reasons}"
+
+
+def _capital(sentence: str) -> str:
+    """A capital letter after a full stop; a name such as ``point_ap``, a quotation or a number stays as it is."""
+    first = sentence.partition(" ")[0].rstrip(",:;")
+    return sentence[:1].upper() + sentence[1:] if first.isascii() and first.isalpha() else sentence
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    """One after the other, each with its full stop."""
+    first, *others = [f"{sentence.rstrip('.')}." for sentence in sentences]
+    return " ".join([first, *map(_capital, others)])
 
 
 def _reasons(word: str, judged: Sequence[Judged]) -> str:
     wanted: OnFail = "refutes" if word == "refuted" else "unproves"
     found = [item.finding for item in judged if item.finding.status == "fail" and item.on_fail == wanted]
     if found:
-        return " ".join(f"{finding.sentence.rstrip('.')}." for finding in found[:3])
+        return _joined([finding.sentence for finding in found[:3]])
     if word == "shown":
         count = sum(item.required for item in judged)
         return f"All {count} required checks ran and passed."
@@ -245,11 +264,16 @@ def _reasons(word: str, judged: Sequence[Judged]) -> str:
             f"{', '.join(open_ones[:6])}{more}."
         )
     if word == "plausible":
-        return (
-            "Held-out numbers are clearly above the trivial level and nothing here contradicts them; "
-            "the file alone cannot show more."
-        )
+        return _joined([_ground(judged), "nothing here contradicts it; the file alone cannot show more"])
     return "Nothing here shows held-out performance clearly above the trivial level."
+
+
+def _ground(judged: Sequence[Judged]) -> str:
+    """What PLAUSIBLE rests on: the score above the trivial level, and the lines that hold it."""
+    above = next(item.finding for item in judged if item.finding.check == PLAUSIBLE_BY)
+    lines = [str(citation.line) for citation in above.evidence if citation.line is not None]
+    where = f" (line{'s' if len(lines) > 1 else ''} {' and '.join(lines)})" if lines else ""
+    return above.sentence.rstrip(".") + where
 
 
 def as_json(verdicts: Sequence[Verdict], path: Path | str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from veritrain.monitor.clock import ago, local_time
-from veritrain.monitor.holder import Holder
 from veritrain.monitor.story import Story
+from veritrain.record import Holder
 
 Word = Literal["waiting", "running", "stalled", "died", "finished", "interrupted", "failed"]
 

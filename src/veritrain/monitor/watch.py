@@ -19,13 +19,12 @@ from veritrain.errors import ConfigError, RecordError
 from veritrain.monitor import lines as plain_lines
 from veritrain.monitor import words
 from veritrain.monitor.findings import Arisen, Watchdog
-from veritrain.monitor.holder import Holder, holder_of
 from veritrain.monitor.screen import ASCII_BLOCKS, BLOCKS, screen_lines
 from veritrain.monitor.state import State, state_of
 from veritrain.monitor.story import Story, utc_seconds
 from veritrain.monitor.tail import RecordTail
 from veritrain.monitor.view import View, balance_rows, pace_of, score_rows, term_rows
-from veritrain.record import RunFolder
+from veritrain.record import Holder, RunFolder, holder_of
 
 SCREEN_SECONDS = 1.0
 PLAIN_SECONDS = 10.0

@@ -40,12 +40,32 @@ def read_artefact(path: Path | str) -> RunRecord:
     raise unreadable("nothing in it speaks of a training", head.strip()[:60], place)
 
 
+def artefacts_at(path: Path | str) -> list[Path]:
+    """What a given path stands for: itself, or the runs in it when it is a folder that is no run but holds runs.
+
+    A run one or two levels down counts (``runs/mine``, ``runs/demo/run-1``); nothing is looked for inside a run.
+    """
+    place = Path(path)
+    if not place.is_dir() or RunFolder(place).is_run():
+        return [place]
+    return _runs_below(place) or [place]
+
+
+def _runs_below(place: Path) -> list[Path]:
+    near = {record.parent for record in place.glob("*/record.jsonl") if record.is_file()}
+    far = {record.parent for record in place.glob("*/*/record.jsonl") if record.is_file()}
+    return sorted(near | {run for run in far if run.parent not in near})
+
+
 def _read_folder(place: Path) -> RunRecord:
     if RunFolder(place).is_run():
         return read_run(place)
-    raise unreadable(
-        "the folder is not a run of Veritrain", "no record.jsonl in it", place, "give one of the files inside it"
-    )
+    runs = _runs_below(place)
+    if runs:
+        fix = f"give one of the runs in it, such as {runs[0]}"
+    else:
+        fix = "give a run folder (or a folder of runs) or a file; `veritrain data check FOLDER` looks at a data set"
+    raise unreadable("the folder is not a run of Veritrain", "no record.jsonl in it", place, fix)
 
 
 def _is_json(text: str) -> bool:

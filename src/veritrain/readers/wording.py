@@ -87,6 +87,10 @@ _POSITIVE = re.compile(
     rf"patients?|rows?|frames?|windows?)))|"
     rf"(?:异常率|異常率|正样本比例|positive (?:rate|share)|prevalence)\s*[:=]\s*({NUMBER})\s*(%)?"
 )
+_PART_OF = re.compile(
+    rf"(?i)\b(?:anomalous|abnormal|positive)(?: \w+)?\s*[:=]\s*({NUMBER})\s*% of (?:the |all )*"
+    r"(?:data(?: ?set)?|samples|images|frames|examples|rows|cases|windows)(?=\s*(?:$|[.,;)]))"
+)
 _LARGEST = re.compile(
     rf"(?i)({NUMBER})\s*% of (?:the |all )*(?:samples|images|examples|rows|cases|data) (?:belong to|are of|are in) "
     r"(?:the |one |a )?(?:\w+ )?class\b"
@@ -215,6 +219,10 @@ def _prevalence(text: str) -> Iterator[Said]:
         share = _share(positive[1], "%") if positive[1] else _share(positive[2], positive[3])
         if share is not None and 0 < share < 1:
             yield Said(kind="prevalence", values={"majority": max(share, 1 - share), "positive": share})
+    part = _PART_OF.search(text)
+    share = _share(part[1], "%") if part else None
+    if share is not None and not positive:
+        yield Said(kind="prevalence", values={"majority": max(share, 1 - share), "positive": share})
     largest = _LARGEST.search(text)
     share = _share(largest[1], "%") if largest else None
     if share is not None and share >= 0.5:

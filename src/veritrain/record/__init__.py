@@ -8,6 +8,7 @@ line is tolerated), ``metrics.csv`` and ``train.log`` (for people, pandas and gr
 """
 
 from veritrain.record.folder import RunFolder, finite_or_none, missing_folders, sha256_of, write_json, write_text
+from veritrain.record.holder import Holder, holder_of
 from veritrain.record.reader import (
     PLACED,
     OtherVersionError,
@@ -26,6 +27,7 @@ __all__ = [
     "SCHEMA",
     "Claim",
     "Evidence",
+    "Holder",
     "Mirror",
     "OtherVersionError",
     "RecordWriter",
@@ -38,6 +40,7 @@ __all__ = [
     "discard_unstarted",
     "event_of",
     "finite_or_none",
+    "holder_of",
     "missing_folders",
     "read_evidence",
     "read_run",

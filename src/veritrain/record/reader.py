@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from veritrain.errors import RecordError
 from veritrain.record.folder import RunFolder, sha256_of
+from veritrain.record.holder import holder_of
 from veritrain.record.rows import Claim, Evidence, Row, RunRecord
 from veritrain.record.writer import SCHEMA
 
@@ -46,6 +47,7 @@ def read_run(path: Path | str) -> RunRecord:
         RecordError: no ``record.jsonl``, a line that is not JSON (other than a torn last one), another version.
     """
     folder = demand_run(path)
+    holder = holder_of(folder.lock)  # before the record: a run that ends in between is not said to go on
     lines, torn = _read_lines(folder.record)
     results = _read_optional(folder.results)
     _demand_scores(results, folder.results)
@@ -56,6 +58,7 @@ def read_run(path: Path | str) -> RunRecord:
         evidence=read_evidence(folder),
         torn_line=torn,
         checkpoint_sha256=_weights_on_disk(folder, results),
+        holder=holder,
     )
 
 

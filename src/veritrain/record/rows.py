@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from veritrain.record.holder import Holder
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -102,6 +104,7 @@ class RunRecord:
         events: the lines of ``record.jsonl``, each with its 1-based ``line``.
         data, results: ``data.json`` and ``results.json``, None when absent.
         checkpoint_sha256: of the weights on disk that ``results.json`` names, None when there are none.
+        holder: of the run's lock when it was read, None for anything but a run folder.
     """
 
     path: Path
@@ -118,6 +121,7 @@ class RunRecord:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     torn_line: int | None = None
     checkpoint_sha256: str | None = None
+    holder: Holder | None = None
 
     def of(self, event: str) -> list[Mapping[str, Any]]:
         """All events of one kind, in order."""

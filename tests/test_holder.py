@@ -9,9 +9,7 @@ import threading
 import pytest
 
 from monitor.writing import until, writer_process
-from veritrain.monitor import holder
-from veritrain.monitor.holder import holder_of
-from veritrain.record import RecordWriter, RunFolder
+from veritrain.record import RecordWriter, RunFolder, holder, holder_of
 
 
 @pytest.fixture
