@@ -225,7 +225,12 @@ def report(words: list[str]) -> int:
     parser = _parser("report", report.__doc__ or "", "veritrain report runs/mine; veritrain report train.log")
     parser.add_argument("path", type=str, help="a run folder, or a file that audit reads")
     parser.add_argument("--language", choices=("en", "zh"), default="en")
-    parser.add_argument("--out", type=str, default="", help="for a file: where to write; ./FILE.report.html without it, in the folder you are in (FILE: its name)")
+    parser.add_argument(
+        "--out",
+        type=str,
+        default="",
+        help="for a file: where to write; ./FILE.report.html without it, in the folder you are in (FILE: its name)",
+    )
     given = _parse(parser, words)
     folder = demand_run(given.path) if Path(given.path).is_dir() else RunFolder(given.path)
     verdict = _verdict_of(folder.path)

@@ -31,7 +31,11 @@ def nothing_left(task: str, recipe: Recipe, folder: RunFolder) -> str | None:
         return None
     newest = _newest_segment(read_run(folder.path).events)
     stops = [line for line in newest if line["event"] == "stop"]
-    if not stops or not stops[-1].get("summary") or not any(line["event"] == "end" and line.get("status") == "done" for line in newest):
+    if (
+        not stops
+        or not stops[-1].get("summary")
+        or not any(line["event"] == "end" and line.get("status") == "done" for line in newest)
+    ):
         return None
     stored = config.load(type(recipe), folder.recipe)
     before, now = config.plain(stored), config.plain(recipe)

@@ -63,7 +63,9 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser = new_parser("predict", predict.__doc__ or "", example)
     parser.add_argument("run", type=str)
     parser.add_argument("inputs", nargs="*", type=str, help="folders of frames; the run's own data without any")
-    parser.add_argument("--samples", type=int, help=f"evenly spaced frames; without it {SAMPLES} of a split, all of an input")
+    parser.add_argument(
+        "--samples", type=int, help=f"evenly spaced frames; without it {SAMPLES} of a split, all of an input"
+    )
     parser.add_argument("--split", choices=("", "train", "val", "test"), default="", help="of the run's data: test")
     parser.add_argument(
         "--layout", choices=("auto", "2024", "2023"), default="auto", help="of an INPUT that holds both"

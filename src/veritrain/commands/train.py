@@ -25,16 +25,18 @@ Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
 
 
-AFTERWARDS = """After the training the controls are run, which take longer than a short training: with --controls quick 3 trainings
-of --control_steps steps are among them, with full 20. --controls none leaves them out; nothing is then shown to be
-learned. `veritrain probe RUN` makes them later."""
+AFTERWARDS = """After the training the controls are run, which take longer than a short training: with --controls quick
+3 trainings of --control_steps steps are among them, with full 20. --controls none leaves them out; nothing is then
+shown to be learned. --resume --controls quick makes them later."""
 
 
 def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
     """Train, evaluate on held-out groups, run the controls, judge, report."""
     recipe_class: Any = RECIPES[task]
     parser = new_parser(
-        f"train {task}", f"{train.__doc__}\n\n{AFTERWARDS}", f"veritrain train {task} --data data/streets --run runs/mine --seed 0"
+        f"train {task}",
+        f"{train.__doc__}\n\n{AFTERWARDS}",
+        f"veritrain train {task} --data data/streets --run runs/mine --seed 0",
     )
     config.add_recipe(parser, recipe_class)
     parser.add_argument("--run", type=str, default="", help="the run's folder; without it, runs/TASK-N")
