@@ -38,7 +38,7 @@ def base_distributions() -> set[str]:
 
 
 def options_modules() -> list[str]:
-    paths = sorted(PACKAGE.rglob("options.py"))
+    paths = sorted(PACKAGE.rglob("*options.py"))
     return [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in paths]
 
 

@@ -14,8 +14,9 @@ from veritrain.data.options import AerialDataOptions
 from veritrain.experiments.aerial_data import open_aerial_data
 from veritrain.experiments.aerial_windows import window_baseline
 from veritrain.models.language import AERIAL_WORDS, TEMPLATES, Vocabulary
-from veritrain.models.options import SmallClipOptions, WindowOptions
+from veritrain.models.options import SmallClipOptions
 from veritrain.models.small_clip import SmallClip
+from veritrain.models.window_options import WindowOptions
 from veritrain.tasks.box_tables import BoxTables
 
 

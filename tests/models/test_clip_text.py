@@ -47,8 +47,8 @@ def test_what_follows_the_end_mark_is_unread(text):
     tokens = text.tokens(["a harbor"])
     changed = tokens.clone()
     changed[0, 20:] = 5
-    assert torch.allclose(text(tokens), text(changed), atol=1e-6)
-    assert torch.allclose(text(tokens), text(tokens[:, :4]), atol=1e-6), "a, harbor and the marks"
+    assert torch.allclose(text(tokens), text(changed), atol=1e-5)
+    assert torch.allclose(text(tokens), text(tokens[:, :4]), atol=1e-5), "a, harbor and the marks"
     changed = tokens.clone()
     changed[0, 1] = 5
     assert not torch.allclose(text(tokens), text(changed), atol=1e-3)

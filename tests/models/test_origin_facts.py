@@ -12,7 +12,9 @@ from veritrain.tasks.options import AnomalyRecipe
 
 
 def test_they_are_the_reports_networks_of_the_catalogue_in_its_order():
-    assert list(ORIGIN) == [name for name in catalog.MODELS if name.startswith("report")]
+    # Report 002 is about images alone: it has a task of its own.
+    of_frames = [name for name in catalog.MODELS if name.startswith("report") and not name.startswith("report002")]
+    assert list(ORIGIN) == of_frames
 
 
 @pytest.mark.parametrize("name", list(ORIGIN))

@@ -9,8 +9,8 @@ from torchvision.ops import box_iou
 from models.colour_towers import COLOURS, colour_towers
 from veritrain.errors import ConfigError
 from veritrain.models.language import Vocabulary, embed
-from veritrain.models.options import WindowOptions
 from veritrain.models.window_detector import WindowDetector, windows_of
+from veritrain.models.window_options import WindowOptions
 
 SIDE = 128
 NAMES = ("red", "blue")

@@ -11,10 +11,10 @@ import torch
 
 from veritrain.data.aerial_frames import AerialFrames
 from veritrain.models.language import AERIAL_WORDS, Vocabulary, embed
-from veritrain.models.options import WindowOptions
 from veritrain.models.tower import digest_of
 from veritrain.models.tower_pair import TowerPair
 from veritrain.models.window_detector import BACKGROUND, WindowDetector
+from veritrain.models.window_options import WindowOptions
 from veritrain.tasks.box_predictions import found_in_batch, truths_of_batch
 from veritrain.tasks.task import Predictions
 from veritrain.training.evaluate import batches_of, on_device

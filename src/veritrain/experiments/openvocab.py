@@ -27,8 +27,9 @@ from veritrain.experiments.run_folder import FREE_ON_RESUME, demand_same_data, n
 from veritrain.losses.report002 import DECLARED
 from veritrain.losses.set_detection import WEIGHTS
 from veritrain.models.named_detector import NamedDetector
-from veritrain.models.options import DetectorOptions, WindowOptions
+from veritrain.models.options import DetectorOptions
 from veritrain.models.tower_start import TowerStart, remembered
+from veritrain.models.window_options import WindowOptions
 from veritrain.probes.probe import hash_of
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.openvocab import NOTHING_CALLED, OpenVocabTask, flip_labels

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torchvision.ops import nms, roi_align
 
 from veritrain.errors import ConfigError
-from veritrain.models.options import WindowOptions
 from veritrain.models.tower_pair import TowerPair
+from veritrain.models.window_options import WindowOptions
 
 BACKGROUND = ("grassland", "farmland", "forest", "water", "bare ground", "buildings", "a road")
 """What else a window may show: texts that compete with the classes and are no answer."""
