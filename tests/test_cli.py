@@ -378,6 +378,21 @@ def test_report_writes_verdict_page_and_card(tmp_path, capsys):
     assert folder.report.is_file() and folder.card.is_file()
 
 
+def test_the_report_of_a_file_is_written_where_the_help_says(tmp_path, capsys, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "here").mkdir()
+    lines = (f"Epoch {n}/5\n10/10 - 1s - loss: {1 / n:.4f} - val_loss: {1.1 / n:.4f}\n" for n in range(1, 6))
+    (tmp_path / "logs" / "keras.log").write_text("".join(lines))
+    monkeypatch.chdir(tmp_path / "here")
+    assert cli.main(["report", "../logs/keras.log"]) == 0
+    out = capsys.readouterr().out.strip()
+    assert out == "keras.log.report.html" and [one.name for one in (tmp_path / "here").iterdir()] == [out]
+    with pytest.raises(SystemExit):
+        cli.main(["report", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "./FILE.report.html without it, in the folder you are in" in told
+
+
 # --- the process --------------------------------------------------------------------------------------------------
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veritrain import cli, config
+from veritrain import catalog, cli, config
 from veritrain.errors import ConfigError, UsageError
 from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe
 from veritrain.tasks.recipe import WaiverOption
@@ -358,3 +360,64 @@ def test_help_explains_every_key_of_a_recipe():
         assert f"--{name}" in text
     assert "the training seed; the split is fixed by the data." in text
     assert "example: veritrain train anomaly --data x" in text
+
+
+def shown_help(capsys, *words: str) -> dict[str, str]:
+    """Option to all that help says of it, each on one line."""
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--help"])
+    entries = re.split(r"\n  (?=-)", capsys.readouterr().out.partition("options:\n")[2].partition("\n\nexample:")[0])
+    told = (" ".join(entry.split()) for entry in entries)
+    return {one.split()[0].lstrip("-"): one for one in told}
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_help_says_the_default_of_every_option(task, capsys):
+    told = shown_help(capsys, "train", task)
+    for key in dataclasses.fields(RECIPES[task]):
+        if key.default is dataclasses.MISSING and key.default_factory is dataclasses.MISSING:
+            assert told[key.name].endswith("(required)"), key.name
+        else:
+            assert re.search(r"\(default: [^()]+\)$", told[key.name]), told[key.name]
+    usual = RECIPES[task](data="x")
+    assert told["epochs"].endswith(f"(default: {usual.epochs})") and told["cache"].endswith("(default: empty)")
+    assert told["channels_last"].endswith("(default: false)") and told["loggers"].endswith("(default: none)")
+    quick = shown_help(capsys, "train", task, "--quick")
+    assert quick["control_steps"].endswith(f"(default: {QUICK[task]['control_steps']})")
+
+
+@pytest.mark.parametrize("world", catalog.WORLDS)
+def test_help_of_a_world_says_defaults_and_choices(world, capsys):
+    told = shown_help(capsys, "data", "make", world)
+    options = catalog.resolve("worlds", world).options_type
+    for key, kind in get_type_hints(options).items():
+        if key in ("height", "width"):
+            continue
+        assert re.search(r"\w.* \(default: [^()]+\)$", told[key].partition(key.upper())[2] or told[key]), told[key]
+        assert kind is not str, f"--{key} takes any word, or its choices are not shown"
+        if get_args(kind):
+            assert f"{{{','.join(get_args(kind))}}}" in told[key]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--seed", "abc"], "seed: expected a whole number, found abc"),
+        (["--learning_rate", "fast"], "learning_rate: expected a number, found fast"),
+        (["--channels_last", "maybe"], "channels_last: expected true or false, found maybe"),
+        (["--hold", "dsik"], "hold: expected auto, memory or disk, found dsik"),
+        (["--loggers", "[wandb]"], "loggers: expected a list, each item tensorboard or mlflow, found wandb"),
+        (["--waivers", "[1]"], "waivers: expected a list, each item keys and values: check, reason, until, found 1"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_value_is_told_without_python(words, told, capsys):
+    assert cli.main(["train", "anomaly", "--data", "x", *words]) == UsageError.exit_code
+    said = capsys.readouterr().err
+    assert f"found:    {told}\n" in said and "class '" not in said and "typing" not in said
+
+
+def test_a_wrong_value_in_a_recipe_file_is_told_without_python(recipe_file):
+    with pytest.raises(ConfigError, match="epochs: expected a whole number, found many") as caught:
+        config.load(Small, recipe_file("epochs: many\n"))
+    assert "class '" not in str(caught.value) and "recipe.epochs" not in str(caught.value)

@@ -16,6 +16,17 @@ TREE = [value for value in vars(errors).values() if isinstance(value, type) and 
 DRAWN = re.compile(r"^(?P<bars>[│├└─ ]*)(?P<name>\w+)\s+(?P<code>\d+)(/\d+)?\s")
 
 
+def test_what_to_do_is_said_as_it_is_typed_at_the_shell():
+    """``--on_broken skip``, as a command takes it, and not ``on_broken='skip'``, as a call in Python would."""
+    found = {
+        f"{path.relative_to(PACKAGE)}: {text.value}"
+        for path in PACKAGE.rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and re.search(r"\bon_\w+='", text.value)
+    }
+    assert not found
+
+
 def drawn_tree() -> dict[str, tuple[int, str | None]]:
     """What the docstring draws: name -> (exit code, name of its parent)."""
     trail: list[str] = []

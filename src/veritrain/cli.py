@@ -110,6 +110,18 @@ def _overview() -> str:
     return "\n".join([*lines, "", "veritrain COMMAND --help shows its options and an example."])
 
 
+class _WithDefaults(argparse.RawDescriptionHelpFormatter):
+    """Help in which each option says its default, unless its own words say what it is without."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.help
+        if told is None or not action.option_strings or action.default is argparse.SUPPRESS:
+            return told
+        if action.default == "" and "without it" in told:
+            return told
+        return told + (" (required)" if action.required else f" (default: {config.default_in_words(action.default)})")
+
+
 def _parser(command: str, text: str, example: str) -> ArgumentParser:
     return ArgumentParser(
         prog=f"veritrain {command}",
@@ -117,7 +129,7 @@ def _parser(command: str, text: str, example: str) -> ArgumentParser:
         epilog=f"example: {example}",
         exit_on_error=False,
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_WithDefaults,
     )
 
 
@@ -142,7 +154,7 @@ def _parse(parser: ArgumentParser, words: list[str]) -> Namespace:
         help_shows = f"{parser.prog} --help shows the options and an example"
         raise UsageError(
             "the command line was not understood",
-            found=" ".join(text.split()),
+            found=config.in_plain_words(parser, text),
             fix=help_shows if meant is None else f"{meant} ({help_shows})",
         ) from error
 
@@ -214,7 +226,12 @@ def report(words: list[str]) -> int:
     parser = _parser("report", report.__doc__ or "", "veritrain report runs/mine; veritrain report train.log")
     parser.add_argument("path", type=str, help="a run folder, or a file that audit reads")
     parser.add_argument("--language", choices=("en", "zh"), default="en")
-    parser.add_argument("--out", type=str, default="", help="for a file: where to write (FILE.report.html without it)")
+    parser.add_argument(
+        "--out",
+        type=str,
+        default="",
+        help="for a file: where to write; ./FILE.report.html without it, in the folder you are in (FILE: its name)",
+    )
     given = _parse(parser, words)
     folder = demand_run(given.path) if Path(given.path).is_dir() else RunFolder(given.path)
     verdict = _verdict_of(folder.path)

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -62,7 +63,7 @@ def _typed(recipe: type[R], values: Mapping[str, Any], file: Path | None = None)
         raise ConfigError(
             "a value of the recipe is impossible",
             expected=f"what {recipe.__name__} says of each key",
-            found=" ".join(str(error).split()),
+            found=in_plain_words(parser, str(error)),
             fix=meant or "correct the value",
             file=file,
         ) from error
@@ -90,6 +91,61 @@ def _choices_of(action: argparse.Action) -> list[str]:
     hint = getattr(action, "_typehint", None)
     options = [hint] if get_origin(hint) is Literal else get_args(hint)
     return [str(word) for option in options if get_origin(option) is Literal for word in get_args(option)]
+
+
+_OF_A_KEY = re.compile(r'Parser key "(?P<key>[^"]+)":(?:.*?Got value: (?P<value>[^\n]*))?', re.DOTALL)
+"""How jsonargparse begins what it says of a value of the wrong type."""
+_NUMBERS_AND_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    type(None): "null",
+}
+
+
+def in_plain_words(parser: ArgumentParser, text: str) -> str:
+    """What a parser says of a value, for people who do not write Python: ``seed: expected a whole number, found abc``.
+
+    Args:
+        parser: whose options say what may be given.
+        text: of the error that it raised.
+    """
+    about = _OF_A_KEY.search(text)
+    hints = {action.dest: getattr(action, "_typehint", None) for action in parser._actions}
+    hint = None if about is None else hints.get(about["key"])
+    if about is None or hint is None or about["value"] is None:
+        return " ".join(text.split())
+    return f"{about['key'].removeprefix('recipe.')}: expected {_kind_in_words(hint)}, found {about['value'].strip()}"
+
+
+def _kind_in_words(hint: Any) -> str:
+    """A type as people say it: a whole number, one of some words, a list of either."""
+    inner = get_args(hint)
+    if get_origin(hint) is Literal:
+        return _either([str(word) for word in inner])
+    if get_origin(hint) in (list, tuple, Sequence):
+        return f"a list, each item {_kind_in_words(inner[0])}" if inner else "a list"
+    if dataclasses.is_dataclass(hint):
+        return "keys and values: " + ", ".join(field.name for field in dataclasses.fields(hint))
+    if inner:
+        return _either([_kind_in_words(one) for one in inner])
+    return _NUMBERS_AND_WORDS.get(hint, str(getattr(hint, "__name__", hint)))
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def default_in_words(value: Any) -> str:
+    """A default as it would be typed; "none" where there is nothing to type."""
+    if value == "":
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(str(one) for one in value) or "none"
+    return "none" if value is None else str(value)
 
 
 def values_in(parser: ArgumentParser, words: Sequence[str]) -> dict[str, str]:

@@ -116,6 +116,12 @@ def test_predictions_go_out_as_a_table_and_as_arrays(own_run, scenario, capsys, 
             assert pixels.shape == (64, 96) and float(pixels.max()) == pytest.approx(told["highest_pixel"])
 
 
+def test_where_the_labels_were_written_is_said(own_run, scenario, capsys, tmp_path):
+    words = ("--samples", 1, "--out", tmp_path / "out", "--labels_out", tmp_path / "csv", "--as", "csv")
+    assert cli.main(["predict", str(own_run.path), str(scenario), *map(str, words)]) == 0
+    assert f"labels (csv): {tmp_path / 'csv' / 'frames.csv'}" in capsys.readouterr().out.splitlines()
+
+
 def test_a_broken_frame_is_named_and_the_others_predicted(own_run, scenario, capsys, tmp_path):
     file = sorted(scenario.glob("LIDAR*/*.npy"))[1]
     file.write_bytes(file.read_bytes()[:200])
@@ -142,6 +148,7 @@ def test_a_folder_of_both_layouts_needs_a_word(own_run, scenario, small_world_20
         (["--split", "val"], 64, "--split is for the run's own data"),
         (["--as", "csv"], 64, "--as without --labels_out"),
         (["--samples", "-1"], 64, "nothing to predict"),
+        (["--samples", "0"], 64, "found:    --samples 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ import yaml
 from safetensors.torch import save_file
 
 from veritrain import catalog, cli, config
+from veritrain.commands.ended import nothing_left
 from veritrain.commands.train import _dropped_loggers
 from veritrain.record import RecordWriter, read_run
 from veritrain.tasks.options import AnomalyRecipe
@@ -111,6 +114,86 @@ def test_resume_of_a_finished_run_adds_epochs(own_run, command, small_world):
     first = {line["step"]: line["value"] for line in before.of("term") if line["name"] == "frame"}
     kept = {line["step"]: line["value"] for line in record.of("term") if line["name"] == "frame"}
     assert max(terms) > max(first) and {step: kept[step] for step in first} == first
+
+
+def words_of(run, *more: str) -> list[str]:
+    return ["train", "anomaly", "--config", str(run.recipe), "--run", str(run.path), "--resume", *more]
+
+
+def test_a_run_that_has_ended_is_not_made_again(own_run, capsys):
+    before = {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file()}
+    for words in (["resume", str(own_run.path)], words_of(own_run), words_of(own_run, "--workers", "1")):
+        assert cli.main(words) == 0
+        told = capsys.readouterr()
+        assert "this run has ended (1 whole epochs" in told.out and "--resume --epochs N with N above 1" in told.out
+        assert not told.err
+    assert before == {path: path.read_bytes() for path in own_run.path.rglob("*") if path.is_file()}
+
+
+def recipe_of(run, **changes) -> AnomalyRecipe:
+    return replace(config.load(AnomalyRecipe, run.recipe), **changes)
+
+
+def left(run, recipe) -> bool:
+    return nothing_left("anomaly", recipe, run) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"epochs": 2}, {"controls": "quick"}, {"control_steps": 5}, {"width": 16}, {"data": "elsewhere"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_asks_for_more_goes_on(own_run, changes):
+    assert not left(own_run, recipe_of(own_run)) and left(own_run, recipe_of(own_run, **changes))
+
+
+@pytest.mark.parametrize("gone", ["results", "verdict", "checkpoints"])
+def test_a_run_that_lacks_something_goes_on(own_run, gone):
+    place = getattr(own_run, gone)
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    assert left(own_run, recipe_of(own_run))
+
+
+def test_a_run_whose_controls_were_interrupted_goes_on(own_run):
+    lines = own_run.record.read_text(encoding="utf-8").splitlines()
+    ended = [line for line in lines if json.loads(line)["event"] != "end"]
+    assert len(ended) == len(lines) - 1
+    own_run.record.write_text("\n".join(ended) + "\n", encoding="utf-8")
+    assert left(own_run, recipe_of(own_run)), "results and verdict may be those of an earlier end"
+
+
+def stopped(run, reason: str, **changes) -> AnomalyRecipe:
+    """The run as one that stopped for another reason, of 9 epochs that were asked for."""
+    lines = [json.loads(line) for line in run.record.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        if line["event"] == "stop":
+            line["reason"] = line["summary"]["stop_reason"] = reason
+    run.record.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    recipe = recipe_of(run, epochs=9, **changes)
+    config.dump(recipe, run.recipe)
+    return recipe
+
+
+def test_a_run_that_its_time_ended_needs_more_time_and_not_more_epochs(own_run):
+    recipe = stopped(own_run, "time", max_seconds=20.0)
+    told = nothing_left("anomaly", replace(recipe, epochs=99), own_run)
+    assert told is not None and "--max_seconds S with S above 20" in told and "--epochs" not in told
+    assert left(own_run, replace(recipe, max_seconds=40.0)) and left(own_run, replace(recipe, max_seconds=0.0))
+
+
+def test_a_run_that_its_patience_ended_needs_more_of_it(own_run):
+    recipe = stopped(own_run, "patience", patience=2)
+    told = nothing_left("anomaly", replace(recipe, epochs=99), own_run)
+    assert told is not None and "--patience P with P above 2" in told
+    assert left(own_run, replace(recipe, patience=3)) and left(own_run, replace(recipe, patience=0))
+
+
+def test_the_help_says_what_comes_after_the_training(capsys):
+    with pytest.raises(SystemExit):
+        train("--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "the controls after it take longer (432 control steps a retraining), --controls none leaves them out" in told
+    assert "--controls none leaves them out; nothing is then shown to be learned" in told
 
 
 # --- refused ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,12 @@ def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     assert "40 x 24" in str(caught.value.found)
 
 
+def test_how_to_leave_a_broken_image_out_is_said_as_it_is_typed(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(BrokenFileError, match="--on_broken skip"):
+        read_image(tmp_path / "a.png")
+
+
 def test_a_missing_file_stays_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path / "none.png")

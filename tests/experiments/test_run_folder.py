@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,12 +15,14 @@ from veritrain.experiments.run_folder import (
     demand_same_data,
     environment,
     fingerprint_of,
+    make_evidence_of,
     probes_of,
     refuse_changes,
     refuse_existing,
     valued,
 )
-from veritrain.record import RunFolder
+from veritrain.probes.probe import FinishedRun
+from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.options import RECIPES, JointRecipe
 
 
@@ -101,3 +104,44 @@ def test_a_score_alone_is_an_entry():
 def test_the_environment_names_packages_and_no_person():
     found = environment()
     assert found["packages"]["torch"] and not {"user", "host", "hostname"} & set(found)
+
+
+class Cheap:
+    name, version, cost = "cheap_one", 1, "cheap"
+
+    def values(self, run):
+        return {}
+
+
+class Training(Cheap):
+    name, cost = "training_one", "training"
+
+    def values(self, run):
+        for seed in (None, 1000):
+            run.fit_again(seed, run.control_steps)
+        raise RuntimeError("broken")
+
+
+def test_the_controls_tell_where_they_are(folder, monkeypatch, capsys):
+    """A line when each begins and one when it ends; the trainings among them as well."""
+    monkeypatch.setattr(catalog, "resolve", lambda kind, name: {"cheap_one": Cheap, "training_one": Training}[name])
+    trained = []
+    run = FinishedRun(**{
+        **dict.fromkeys(one.name for one in fields(FinishedRun)), "folder": folder, "inputs_hash": "a",
+        "control_steps": 432, "permuted_runs": 1, "fit_again": lambda seed, steps: trained.append((seed, steps)),
+    })  # fmt: skip
+    with RecordWriter(folder) as writer:
+        make_evidence_of(run, writer, ("cheap_one", "training_one"))
+    told = [re.sub(r"in [0-9.e-]+ s", "in T s", line) for line in capsys.readouterr().err.splitlines()]
+    assert told == [
+        "running the controls, 2 of them; among them 2 trainings of 432 steps",
+        "control 1 of 2, cheap_one: begins",
+        "control 1 of 2, cheap_one: done in T s",
+        "control 2 of 2, training_one: begins",
+        "  training 1 of 2, 432 steps, labels as they are: begins",
+        "  training 1 of 2, 432 steps, labels as they are: done in T s",
+        "  training 2 of 2, 432 steps, labels permuted: begins",
+        "  training 2 of 2, 432 steps, labels permuted: done in T s",
+        "control 2 of 2, training_one: crashed in T s RuntimeError: broken",
+    ]
+    assert trained == [(None, 432), (1000, 432)]

@@ -33,6 +33,17 @@ def test_a_runs_own_table_has_a_line_per_metric(run):
     assert len(metrics_text(results).splitlines()) == 1 + len(results["metrics"])
 
 
+def test_columns_stay_under_their_heads_however_long_a_name_is():
+    nothing = {"value": None, "ci95": [None, None], "chance": None, "baseline": None, "n": 12, "groups": 3}
+    long = "view_accuracy_of_apical_four_chamber_without_any_label"
+    head, first, second = metrics_text({"metrics": {"ap": {**nothing, "value": 0.5}, long: nothing}}).splitlines()
+    assert len(head) == len(first) == len(second)
+    assert second.split() == [long, *["undefined"] * 4, "12", "3"]
+    for word in ("value", "chance", "baseline", "n", "groups"):
+        ends = head.index(f" {word}") + 1 + len(word)
+        assert all(line[ends - 1] != " " and line[ends : ends + 1] in ("", " ") for line in (first, second)), word
+
+
 def test_the_page_has_a_section_of_its_own(run):
     page = parse(write_report(run).read_text(encoding="utf-8"))
     section = next(node for node in page.walk() if node.attributes.get("aria-labelledby") == "reference")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -31,3 +34,13 @@ def test_auto_asks_the_gpu_where_there_is_one(monkeypatch):
     for supported, expected in ((True, "bf16-mixed"), (False, "32-true")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, answer=supported: answer)
         assert native_precision("auto") == expected
+
+
+def test_fabric_says_nothing_of_its_own():
+    """In a process of its own: lightning writes to the stderr that it finds when it is imported."""
+    code = (
+        "from veritrain.training.engine import start_engine; from veritrain.training.options import LoopOptions; "
+        "start_engine(LoopOptions(epochs=1, batch_size=1, precision='bf16-mixed', accelerator='cpu'))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert "Precision" not in done.stderr and not done.stdout

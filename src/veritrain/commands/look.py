@@ -63,7 +63,9 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser = new_parser("predict", predict.__doc__ or "", example)
     parser.add_argument("run", type=str)
     parser.add_argument("inputs", nargs="*", type=str, help="folders of frames; the run's own data without any")
-    parser.add_argument("--samples", type=int, default=0, help="evenly spaced frames: 8 of a split, all of an input")
+    parser.add_argument(
+        "--samples", type=int, help=f"evenly spaced frames; without it {SAMPLES} of a split, all of an input"
+    )
     parser.add_argument("--split", choices=("", "train", "val", "test"), default="", help="of the run's data: test")
     parser.add_argument(
         "--layout", choices=("auto", "2024", "2023"), default="auto", help="of an INPUT that holds both"
@@ -77,6 +79,9 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     parser.add_argument("--language", choices=("en", "zh"), default="en", help="of the page")
     parser.add_argument("--json", action="store_true", help="print predictions.json")
     given = parse(parser, words)
+    if given.samples is not None and given.samples < 1:
+        found = f"--samples {given.samples}"
+        raise UsageError("nothing to predict", expected="--samples of at least 1", found=found, fix="--samples 8")
     _refuse_idle(given)
     folder = demand_run(given.run)
     task = read_run(folder.path).task
@@ -103,6 +108,8 @@ def predict(words: list[str], new_parser: Parser, parse: Parse) -> int:
     for note in (document["attention_note"], *(f"{one['frame']}: {one['reason']}" for one in document["broken"])):
         if note:
             print(note)
+    if given.labels_out:
+        print(f"labels ({document['labels']['form']}): {document['labels']['path']}")
     print(page)
     return 0
 
@@ -166,7 +173,7 @@ def _predicted(given: Namespace, folder: RunFolder) -> tuple[dict[str, Any], Pat
     writer = LabelWriter(folder=Path(given.labels_out), form=form, about=about) if given.labels_out else None
     wanted = predicting.Wanted(out=out, attention=given.attention, voxels=given.voxels, labels=writer)
     if given.inputs:
-        parts = [inputs.open_inputs(folder, path, given.samples, given.layout) for path in given.inputs]
+        parts = [inputs.open_inputs(folder, path, given.samples or 0, given.layout) for path in given.inputs]
     else:
         if split == "test":
             with RecordWriter(folder) as record:

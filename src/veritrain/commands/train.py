@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from veritrain import config
 from veritrain.audit.verdict import as_json, judge_all, waivers_of
+from veritrain.commands.ended import nothing_left
 from veritrain.errors import RecordError, UsageError
 from veritrain.record import RunFolder, RunRecord, demand_run, discard_unstarted, missing_folders, read_run
 from veritrain.report.figures import draw_curves
@@ -24,15 +25,22 @@ Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
 
 
+AFTERWARDS = """After the training the controls are run, which take longer than a short training: with --controls quick
+3 trainings of --control_steps steps are among them, with full 20. --controls none leaves them out; nothing is then
+shown to be learned. --resume --controls quick makes them later."""
+
+
 def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
     """Train, evaluate on held-out groups, run the controls, judge, report."""
     recipe_class: Any = RECIPES[task]
     parser = new_parser(
-        f"train {task}", train.__doc__ or "", f"veritrain train {task} --data data/streets --run runs/mine --seed 0"
+        f"train {task}",
+        f"{train.__doc__}\n\n{AFTERWARDS}",
+        f"veritrain train {task} --data data/streets --run runs/mine --seed 0",
     )
     config.add_recipe(parser, recipe_class)
     parser.add_argument("--run", type=str, default="", help="the run's folder; without it, runs/TASK-N")
-    parser.add_argument("--quick", action="store_true", help=f"a short training: sets {_in_words(QUICK[task])}")
+    parser.add_argument("--quick", action="store_true", help=_quick_in_words(task))
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint of --run")
     parser.add_argument("--config", action="config", help="a recipe file")
     words, added = _added_epochs(words)
@@ -65,6 +73,14 @@ def resume(words: list[str], new_parser: Parser, parse: Parse) -> int:
     return _go(task, config.load(RECIPES[task], folder.recipe), folder, resume=True)
 
 
+def _quick_in_words(task: str) -> str:
+    steps = QUICK[task]["control_steps"]
+    return (
+        f"a short training: sets {_in_words(QUICK[task])}; the controls after it take longer ({steps} control steps a "
+        "retraining), --controls none leaves them out"
+    )
+
+
 def _in_words(values: Mapping[str, Any]) -> str:
     """``epochs 8, control_steps 270``: option by option."""
     return ", ".join(
@@ -83,6 +99,9 @@ def _added_epochs(words: list[str]) -> tuple[list[str], int]:
 
 
 def _go(task: str, recipe: Any, folder: RunFolder, *, resume: bool) -> int:
+    if resume and (told := nothing_left(task, recipe, folder)):
+        print(told)
+        return 0
     from veritrain.experiments.of_task import experiment_of
 
     def after_epoch() -> None:

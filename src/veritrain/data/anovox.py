@@ -349,7 +349,7 @@ class AnoVoxFormat:
                 file=left_out[0].file,
                 expected="equal frame numbers in RGB-CAM and LIDAR",
                 found=left_out[0].reason,
-                fix="extract the scenario again, or read with on_broken='skip'",
+                fix="extract the scenario again, or read with --on_broken skip",
             )
 
     def _locate(self, key: FrameKey) -> tuple[Scenario, int]:

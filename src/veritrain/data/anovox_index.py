@@ -199,7 +199,7 @@ def _read_setup(path: Path) -> dict[str, dict[str, Any]]:
             file=file,
             expected="a JSON object: sensor folder name -> its type, place and arguments",
             found="no such file",
-            fix="extract the scenario again, or leave it out (on_broken='skip')",
+            fix="extract the scenario again, or leave it out (--on_broken skip)",
         )
     try:
         setup = json.loads(file.read_text(encoding="utf-8"))

@@ -174,7 +174,7 @@ class BoxedImages:
                 expected=f"an image for each of the {len(self._keys)} annotations",
                 found=f"{len(missing)} of {len(self._keys)} are not there: "
                 f"{', '.join(key.id for key in missing[:NAMED])}{more}",
-                fix="add the images, or leave out those that are missing: on_broken='skip'",
+                fix="add the images, or leave out those that are missing: --on_broken skip",
             )
 
     def inventory(self) -> DetectionInventory:
@@ -201,7 +201,7 @@ class BoxedImages:
                 file=found.image,
                 expected=f"the image of {found.label.name}",
                 found="nothing there",
-                fix="add it, or leave it out: on_broken='skip'",
+                fix="add it, or leave it out: --on_broken skip",
             )
         return found
 
@@ -297,5 +297,5 @@ def size_differs(one: BoxedImage, stored: tuple[int, int]) -> AnnotationError:
         file=one.label,
         expected=f"{stored[0]} x {stored[1]}, as {one.image} has",
         found=f"{one.width} x {one.height}",
-        fix="find out which of both belongs to the boxes; leave the image out: on_broken='skip'",
+        fix="find out which of both belongs to the boxes; leave the image out: --on_broken skip",
     )

@@ -135,7 +135,7 @@ class _Reader:
         """An error, or a line among the problems."""
         error = AnnotationError(
             message, name=name, element=element, file=self.file, expected=expected, found=found,
-            fix="correct the file; leave it out: on_broken='skip'",
+            fix="correct the file; leave it out: --on_broken skip",
         )  # fmt: skip
         if self.on_broken == "error":
             raise error

@@ -284,5 +284,5 @@ def _error(file: Path, element: str, name: str, message: str, found: str) -> Ann
         element=element,
         file=file,
         found=found,
-        fix="correct the entry, or leave it out: on_broken='skip', on_malformed='drop'",
+        fix="correct the entry, or leave it out: --on_broken skip (a single box: --on_malformed drop)",
     )

@@ -226,7 +226,7 @@ class DiorFormat(BoxedImages):
                     file=file,
                     line=wrong.line,
                     expected="a box inside the image with an area above 0",
-                    fix="correct the box, or leave it out: on_malformed='drop'",
+                    fix="correct the box, or leave it out: --on_malformed drop",
                 )
             )
         self.filenames_differ += one.filename != "" and Path(one.filename).stem != name
@@ -296,7 +296,7 @@ def _without_image(line: SplitLine) -> AnnotationError:
         line=line.line,
         expected="the id of an image or an annotation that is there",
         found=f"'{line.text[:80]}'",
-        fix="add the image and its annotation, or take the line out; leave it out: on_broken='skip'",
+        fix="add the image and its annotation, or take the line out; leave it out: --on_broken skip",
     )
 
 
@@ -308,5 +308,5 @@ def _repeated(line: SplitLine) -> AnnotationError:
         line=line.line,
         expected="each id once",
         found=f"'{line.text}' again",
-        fix="take the line out; count it once: on_broken='skip'",
+        fix="take the line out; count it once: --on_broken skip",
     )

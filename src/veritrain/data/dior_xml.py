@@ -193,5 +193,5 @@ def _refused(path: Path, element: Element, name: str, message: str, expected: st
         line=element.line,
         expected=expected,
         found=found,
-        fix="correct the file, or leave its image out: on_broken='skip'",
+        fix="correct the file, or leave its image out: --on_broken skip",
     )

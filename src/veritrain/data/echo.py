@@ -180,7 +180,7 @@ class EchoFormat:
                 file=(unlabelled or orphans)[0],
                 expected="a label file for each image (an empty one where there is no object), and no other",
                 found=f"{len(unlabelled)} images without label file, {len(orphans)} label files without image",
-                fix="add or remove the files, or leave them out: on_broken='skip'",
+                fix="add or remove the files, or leave them out: --on_broken skip",
             )
         for name, (files, reason) in lonely.items():
             self._problems += [
@@ -241,7 +241,7 @@ class EchoFormat:
             line=line,
             expected="each class and box once",
             found="the same class and box again",
-            fix="delete one of both lines, or count them once: on_broken='skip'",
+            fix="delete one of both lines, or count them once: --on_broken skip",
         )
         self._note_or_raise(error, left_out=False)
 

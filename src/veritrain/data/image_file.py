@@ -87,5 +87,5 @@ def _broken(path: Path, found: str) -> BrokenFileError:
         file=path,
         expected=f"a whole JPEG or PNG with 8 bits a channel and at most {MAX_PIXELS:,} pixels",
         found=found,
-        fix="copy the file again, or leave its frame out with on_broken='skip'",
+        fix="copy the file again, or leave its frame out with --on_broken skip",
     )

@@ -65,7 +65,7 @@ def read_pcd(path: Path) -> Columns:
             file=path,
             expected="a whole .pcd of version 0.7: ascii, binary or binary_compressed",
             found=str(error) or type(error).__name__,
-            fix="extract or copy the file again, or leave its frame out with on_broken='skip'",
+            fix="extract or copy the file again, or leave its frame out with --on_broken skip",
         ) from error
 
 

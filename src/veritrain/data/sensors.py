@@ -24,7 +24,7 @@ ATTENUATION = 0.004
 MAX_PIXELS = 64_000_000
 """Images above this are refused before they are decoded: a small file can name a huge image."""
 
-AGAIN = "extract or copy the file again, or leave its frame out with on_broken='skip'"
+AGAIN = "extract or copy the file again, or leave its frame out with --on_broken skip"
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

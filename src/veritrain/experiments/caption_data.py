@@ -28,8 +28,9 @@ from veritrain.errors import ConfigError, DataError, LayoutError, did_you_mean
 from veritrain.experiments.driving_data import LICENCES, MADE_DATA_FILE, short_hash
 from veritrain.models.language import AERIAL_WORDS
 from veritrain.tasks.contrastive_options import ContrastiveRecipe
+from veritrain.tasks.options import READS
 
-FORMATS = ("dior", "coco")
+FORMATS = READS["contrastive"]
 """Formats of images with boxes that captions may lie beside."""
 LEAST_IMAGES = 2
 """Of a part: with one, nothing is told apart from anything."""

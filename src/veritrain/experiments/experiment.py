@@ -17,6 +17,7 @@ from torch import nn
 
 from veritrain import config
 from veritrain.errors import ConfigError
+from veritrain.experiments.data_folder import opening
 from veritrain.experiments.run_folder import (
     EXCUSED,
     FREE_ON_RESUME,
@@ -154,7 +155,8 @@ class Experiment(ABC, Generic[R, D, T]):
             raise ConfigError("threads is a number of CPU threads", expected="0 or more", found=str(recipe.threads))
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
-        data, task = self.open(recipe)
+        with opening(recipe):
+            data, task = self.open(recipe)
         return Prepared(recipe=recipe, data=data, task=task)
 
     def _fit(

@@ -19,6 +19,7 @@ from veritrain.data.frames import FrameSet, unit_images
 from veritrain.data.held import FrameHead
 from veritrain.errors import DataError
 from veritrain.experiments.breakdown import broken_down, kind_families
+from veritrain.experiments.data_folder import opening
 from veritrain.experiments.driving_data import DrivingData, open_driving_data
 from veritrain.experiments.evaluation import open_source, pixel_ids_of
 from veritrain.experiments.trivial import TrivialBaselines
@@ -294,7 +295,8 @@ def alone(recipe: AnomalyRecipe) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    data = open_driving_data(recipe)
+    with opening(recipe):
+        data = open_driving_data(recipe)
     demand_reference(recipe, data)
     # Scores and chance of a task need no network of it.
     task = AnomalyTask(

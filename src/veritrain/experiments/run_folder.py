@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import Any
 
@@ -16,12 +18,13 @@ from torch import nn
 
 from veritrain import __version__, catalog, config
 from veritrain.errors import CheckpointError, RecordError, UsageError
-from veritrain.probes.probe import FinishedRun, run_probe
+from veritrain.probes.probe import FinishedRun, Probe, run_probe
 from veritrain.record import RecordWriter, RunFolder
 from veritrain.tasks.task import Dataset, Task
 from veritrain.training import checkpoint as checkpoints
 from veritrain.training.checkpoint import Checkpoint
 from veritrain.training.evaluate import latency_ms
+from veritrain.training.progress import PlainProgress, clock
 
 EXCUSED = frozenset({"waivers", "control_steps"})
 """Keys that others read (the verdict), or that only some values of another key need (``controls``)."""
@@ -142,10 +145,40 @@ def network_facts(model: nn.Module, test: Dataset) -> dict[str, Any]:
 
 
 def make_evidence_of(run: FinishedRun, writer: RecordWriter, names: tuple[str, ...]) -> None:
-    """Run the named probes; the look at test is recorded with its purpose."""
+    """Run the named probes, and tell on stderr where it stands; the look at test is recorded with its purpose."""
     writer.event("look", split="test", purpose="controls")
-    for name in names:
-        run_probe(catalog.resolve("probes", name)(), run, writer)
+    probes = [catalog.resolve("probes", name)() for name in names]
+    tell = PlainProgress(sys.stderr).say
+    tell(_before_controls(probes, run))
+    run = replace(run, fit_again=_told_training(run, tell))
+    for number, probe in enumerate(probes, 1):
+        place = f"control {number} of {len(probes)}, {probe.name}"
+        tell(f"{place}: begins")
+        evidence = run_probe(probe, run, writer)
+        tell(f"{place}: {evidence.status} in {clock(evidence.seconds)} {evidence.note}".rstrip())
+
+
+def _before_controls(probes: Sequence[Probe], run: FinishedRun) -> str:
+    """How many there are, and how much of it is training."""
+    trainings = 1 + run.permuted_runs if any(probe.cost == "training" for probe in probes) else 0
+    last = f"; among them {trainings} trainings of {run.control_steps} steps" if trainings else ""
+    return f"running the controls, {len(probes)} of them{last}"
+
+
+def _told_training(run: FinishedRun, tell: Callable[[str], None]) -> Callable[[int | None, int], nn.Module]:
+    """``run.fit_again``, with a line before and after each training."""
+    count = itertools.count(1)
+
+    def fit_again(label_seed: int | None, steps: int) -> nn.Module:
+        labels = "as they are" if label_seed is None else "permuted"
+        place = f"  training {next(count)} of {1 + run.permuted_runs}, {steps} steps, labels {labels}"
+        tell(f"{place}: begins")
+        started = time.monotonic()
+        model = run.fit_again(label_seed, steps)
+        tell(f"{place}: done in {clock(time.monotonic() - started)}")
+        return model
+
+    return fit_again
 
 
 def environment() -> dict[str, Any]:

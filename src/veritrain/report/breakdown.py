@@ -35,7 +35,7 @@ def kinds_text(entries: Mapping[str, Mapping[str, Any]], title: str) -> str:
         [name, shown(one.get("positives")), shown(one.get("groups")), *(_with_interval(one, m) for m in measured)]
         for name, one in entries.items()
     ]
-    return _table(head, rows)
+    return aligned(head, rows)
 
 
 def _voxels(protocols: Mapping[str, Mapping[str, Any]]) -> str:
@@ -46,7 +46,7 @@ def _voxels(protocols: Mapping[str, Mapping[str, Any]]) -> str:
         rest = [shown(one["ap"][key]) for key in ("n", "positives")]
         middle = [shown(one["ap"]["chance"]), shown(one["ap"]["baseline"])]
         rows.append([name, *scores[:2], *middle, scores[2], *rest, f"{shown(one['missed'])} {one['missed_count']}"])
-    return _table(head, rows)
+    return aligned(head, rows)
 
 
 def _components(tracks: Mapping[str, Mapping[str, Any]]) -> str:
@@ -62,7 +62,7 @@ def _components(tracks: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         for name, one in tracks.items()
     ]
-    return _table(head, rows)
+    return aligned(head, rows)
 
 
 def _with_interval(entry: Mapping[str, Any], metric: str) -> str:
@@ -73,7 +73,7 @@ def _bracketed(value: float | None, ends: Sequence[float | None] | None) -> str:
     return shown(value) if not ends or None in ends else f"{shown(value)} {shown(ends)}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell; nothing without a row."""
     if not rows:
         return ""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from veritrain.report.breakdown import kinds_text
+from veritrain.report.breakdown import aligned, kinds_text
 from veritrain.report.numbers import shown
 
 
 def metrics_text(results: Mapping[str, Any]) -> str:
     """Each metric with its interval, chance, best trivial baseline, n and groups."""
-    lines = [f"{'metric':<20}{'value':>9}{'95 % interval':>20}{'chance':>9}{'baseline':>10}{'n':>10}{'groups':>8}"]
-    for name, entry in results["metrics"].items():
-        low, high = entry["ci95"]
-        interval = "undefined" if low is None else f"[{low:.3f}, {high:.3f}]"
-        numbers = [_told(entry[key]) for key in ("value", "chance", "baseline")]
-        lines.append(
-            f"{name:<20}{numbers[0]:>9}{interval:>20}{numbers[1]:>9}{numbers[2]:>10}{entry['n']:>10}{entry['groups']:>8}"
-        )
-    return "\n".join(lines)
+    head = ["metric", "value", "95 % interval", "chance", "baseline", "n", "groups"]
+    return aligned(head, [_row(name, entry) for name, entry in results["metrics"].items()])
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
+    low, high = entry["ci95"]
+    interval = "undefined" if low is None else f"[{low:.3f}, {high:.3f}]"
+    chance, baseline = _told(entry["chance"]), _told(entry["baseline"])
+    return [name, _told(entry["value"]), interval, chance, baseline, str(entry["n"]), str(entry["groups"])]
 
 
 def _told(value: float | None) -> str:
@@ -54,8 +54,8 @@ def made_of(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _gains(entry: Mapping[str, Any]) -> str:
-    lines = [f"{'the network over it':<20}{'gain':>9}{'95 % interval':>20}"]
+    rows = []
     for name, one in (entry.get("model_gain") or {}).items():
         ends = "undefined" if not one["ci95"] or None in one["ci95"] else shown(one["ci95"])
-        lines.append(f"{name:<20}{one['value']:>9.4f}{ends:>20}")
-    return "\n".join(lines) if len(lines) > 1 else ""
+        rows.append([name, f"{one['value']:.4f}", ends])
+    return aligned(["the network over it", "gain", "95 % interval"], rows)

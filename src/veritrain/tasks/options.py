@@ -332,6 +332,14 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 """What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
 
+READS = {
+    "anomaly": ("anovox",),
+    "joint": ("echo",),
+    "contrastive": ("dior", "coco"),
+    "openvocab": ("dior", "coco"),
+}
+"""Task to the formats of data sets that it reads."""
+
 RECIPES = {
     "anomaly": AnomalyRecipe,
     "joint": JointRecipe,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 from typing import Any
 
@@ -12,6 +13,9 @@ from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.strategies import DDPStrategy
 
 from veritrain.training.options import LoopOptions
+
+# Fabric says at every start which precision it was given, the short trainings of the controls included.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 """Names that torch gives to a processor's bfloat16 arithmetic."""

@@ -255,6 +255,7 @@ class Loop:
             seconds=self._seconds(),
             samples_per_second=self.trained_samples / self.trained_seconds if self.trained_samples else None,
             stop_reason=reason,
+            begun=place.batch > 0,
             overflows=place.overflows,
         )
         self.journal.end(place, summary, self.select[0])

@@ -18,6 +18,7 @@ class FitSummary:
         seconds: training and validation time over all segments.
         samples_per_second: while training, in this segment; None when it trained nothing.
         stop_reason: "epochs" (all done), "patience" or "time".
+        begun: whether steps of a further epoch were done.
         overflows: steps without an update, because gradients overflowed in float16; over all segments.
     """
 
@@ -28,6 +29,7 @@ class FitSummary:
     seconds: float
     samples_per_second: float | None
     stop_reason: str
+    begun: bool = False
     overflows: int = 0
 
     def text(self, metric: str) -> str:
@@ -38,9 +40,14 @@ class FitSummary:
             f"{metric} was never defined")  # fmt: skip
         why = {"epochs": "all epochs done", "patience": "no better epoch for a while", "time": "time budget used up"}
         return (
-            f"stopped: {why[self.stop_reason]}; {self.epochs_done} epochs, {self.steps} steps "
+            f"stopped: {why[self.stop_reason]}; {self._epochs()}, {self.steps} steps "
             f"in {clock(self.seconds)}{per_epoch}{rate}; {best}{self._skipped()}"
         )
+
+    def _epochs(self) -> str:
+        """Whole epochs, and the begun one: it was validated too and may be the best."""
+        whole = f"{self.epochs_done} whole epoch{'' if self.epochs_done == 1 else 's'}"
+        return f"{whole} and a part of epoch {self.epochs_done + 1}" if self.begun else whole
 
     def _skipped(self) -> str:
         return f"; {self.overflows} steps made no update (float16 overflow)" if self.overflows else ""

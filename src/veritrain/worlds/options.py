@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from veritrain.errors import ConfigError, did_you_mean
 
-DENSITIES: dict[str, tuple[int, int, float]] = {
+Density = Literal["default", "official"]
+
+DENSITIES: dict[Density, tuple[int, int, float]] = {
     "default": (64, 115_200, 10.0),
     "official": (64, 1_000_000, 200.0),
 }
@@ -20,10 +23,14 @@ over 20 turns (coprime, so 1,563 distinct azimuths, 100,032 rays); the default g
 TICK_SECONDS = 0.1
 """AnoVox's FIXED_DELTA_SECONDS: one frame per tick, 10 Hz."""
 
-VOXEL_SOURCES = ("semantic_lidar", "union")
-WORLD_LAYOUTS = ("2024", "2023")
-VARIANTS = ("standard", "held_out")
-ANOMALIES = ("mixed", "pairs")
+VoxelSource = Literal["semantic_lidar", "union"]
+WorldLayout = Literal["2024", "2023"]
+Variant = Literal["standard", "held_out"]
+Anomalies = Literal["mixed", "pairs"]
+VOXEL_SOURCES: tuple[VoxelSource, ...] = get_args(VoxelSource)
+WORLD_LAYOUTS: tuple[WorldLayout, ...] = get_args(WorldLayout)
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+ANOMALIES: tuple[Anomalies, ...] = get_args(Anomalies)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +62,12 @@ class DrivingOptions:
     height: int = 96
     width: int = 144
     seed: int = 0
-    density: str = "default"
-    voxels_from: str = "semantic_lidar"
+    density: Density = "default"
+    voxels_from: VoxelSource = "semantic_lidar"
     broken: int = 1
-    layout: str = "2024"
-    variant: str = "standard"
-    anomalies: str = "mixed"
+    layout: WorldLayout = "2024"
+    variant: Variant = "standard"
+    anomalies: Anomalies = "mixed"
     pair_cue: float = 0.0
 
     def __post_init__(self) -> None:
@@ -95,8 +102,10 @@ class DrivingOptions:
         return int(points_per_second * TICK_SECONDS / channels + 0.5)
 
 
-ECHO_LABELS = ("polygon", "xywh")
-ECHO_PUBLISHED = ("frames", "patients")
+EchoLabels = Literal["polygon", "xywh"]
+EchoPublished = Literal["frames", "patients"]
+ECHO_LABELS: tuple[EchoLabels, ...] = get_args(EchoLabels)
+ECHO_PUBLISHED: tuple[EchoPublished, ...] = get_args(EchoPublished)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +142,9 @@ class EchoWorldOptions:
     unknown_views: float = 0.004
     second_jet: float = 0.0
     empty: float = 0.0
-    labels: str = "polygon"
-    published: str = "frames"
-    variant: str = "standard"
+    labels: EchoLabels = "polygon"
+    published: EchoPublished = "frames"
+    variant: Variant = "standard"
 
     def __post_init__(self) -> None:
         for name, low, high in _ECHO_RANGES:
@@ -147,9 +156,12 @@ class EchoWorldOptions:
         _demand_choice("variant", self.variant, VARIANTS)
 
 
-FOLDER_NAMES = ("spaces", "underscores")
-AERIAL_SPLITS = ("scenes", "images")
-BALANCES = ("long_tail", "even")
+FolderNames = Literal["spaces", "underscores"]
+AerialSplit = Literal["scenes", "images"]
+Balance = Literal["long_tail", "even"]
+FOLDER_NAMES: tuple[FolderNames, ...] = get_args(FolderNames)
+AERIAL_SPLITS: tuple[AerialSplit, ...] = get_args(AerialSplit)
+BALANCES: tuple[Balance, ...] = get_args(Balance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +175,8 @@ class AerialOptions:
         seed: seed of the world; equal options give equal bytes.
         per_scene: images that are cut out of one scene; any two of them share ground.
         split_by: "scenes" deals whole scenes out to train, val and test; "images" deals images out, which leaks.
-        train_share: of the images. val_share: of the images; the rest is test.
+        train_share: of the images.
+        val_share: of the images; the rest is test.
         balance: "long_tail" makes classes as uneven as in the real set, "even" chooses each kind of scene as often.
         captions: sentences for an image.
         folder_names: "spaces" as in the published archives, or "underscores" as in mirrors.
@@ -178,13 +191,13 @@ class AerialOptions:
     width: int = 256
     seed: int = 0
     per_scene: int = 4
-    split_by: str = "scenes"
+    split_by: AerialSplit = "scenes"
     train_share: float = 0.6
     val_share: float = 0.15
-    balance: str = "long_tail"
+    balance: Balance = "long_tail"
     captions: int = 5
-    folder_names: str = "spaces"
-    variant: str = "standard"
+    folder_names: FolderNames = "spaces"
+    variant: Variant = "standard"
 
     def __post_init__(self) -> None:
         for name, low, high in _AERIAL_RANGES:
