@@ -48,7 +48,7 @@ def test_single_samples_have_no_answer(run, capsys):
     [
         (["--leave_out", "[airprot]"], 64, "did you mean 'airport'"),
         (["--batch_size", "1"], 64, "nothing to be told apart"),
-        (["--data", "nowhere"], 65, "no images that captions can lie beside"),
+        (["--data", "nowhere"], 65, "the data folder does not exist"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(
