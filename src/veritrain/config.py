@@ -126,6 +126,8 @@ def _kind_in_words(hint: Any) -> str:
         return _either([str(word) for word in inner])
     if get_origin(hint) in (list, tuple, Sequence):
         return f"a list, each item {_kind_in_words(inner[0])}" if inner else "a list"
+    if get_origin(hint) in (dict, Mapping):
+        return "keys and their values"
     if dataclasses.is_dataclass(hint):
         return "keys and values: " + ", ".join(field.name for field in dataclasses.fields(hint))
     if inner:

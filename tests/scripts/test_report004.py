@@ -40,7 +40,7 @@ def test_its_weights_sum_to_t_squared(record):
 
 def test_the_audit_refutes_it_naming_the_unconnected_task(record):
     found = judge(record)
-    assert found.word == "refuted" and "the loss of task 'view' does not reach the network" in found.sentence
+    assert found.word == "refuted" and "loss of task 'view' does not reach the network" in found.sentence
     failed = {item.finding.check for item in found.judged if item.finding.status == "fail"}
     assert {"tasks_connected", "balance_weights_sum"} <= failed
 

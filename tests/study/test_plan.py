@@ -148,7 +148,7 @@ WAYS = {"one": {"learning_rate": 0.02}, "two": {"learning_rate": 0.03}}
         ({"base": {"learning_rat": 1}}, "did you mean 'learning_rate'"),
         ({"base": {"seed": 1}}, "the study sets seed itself"),
         ({"base": {"epochs": "many"}}, "many"),
-        ({"base": 3}, "dict"),
+        ({"base": 3}, "base: expected keys and their values, found 3"),
         ({"name": "a/b"}, "not a name"),
         (arms(**{"../x": {}}), "not a name of an arm"),
         (arms(late=None), "no mapping under 'late'"),
