@@ -13,6 +13,7 @@ from torch import nn
 
 from veritrain.data.detection_frames import ExchangedImages
 from veritrain.errors import CheckpointError
+from veritrain.experiments.box_rows import write_box_rows
 from veritrain.experiments.driving_data import short_hash
 from veritrain.experiments.echo_data import EchoData, open_echo_data
 from veritrain.experiments.experiment import Experiment, Prepared
@@ -175,15 +176,7 @@ class JointExperiment(Experiment[JointRecipe, EchoData, JointTask]):
             (folder.predictions / "test_views.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
         np.savez_compressed(folder.predictions / "test.npz", **dict(predictions))  # type: ignore[arg-type]
         if task.network.detects:
-            rows = ["id,group,class,score,left,top,right,bottom"]
-            owner = np.repeat(np.arange(len(keys)), predictions["box_counts"])
-            for at, box, score, cls in zip(
-                owner, predictions["boxes"], predictions["box_scores"], predictions["box_classes"], strict=True
-            ):
-                place = ",".join(f"{side:.2f}" for side in box)
-                name = f"{short_hash(keys[int(at)].id)},{short_hash(keys[int(at)].group)}"
-                rows.append(f"{name},{task.class_names[cls]},{score:.6f},{place}")
-            (folder.predictions / "test_boxes.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+            write_box_rows(folder.predictions / "test_boxes.csv", predictions, keys, task.class_names)
 
     def write_gallery(self, prepared: PreparedJoint, predictions: Predictions, folder: RunFolder) -> None:
         write_gallery(prepared.data, prepared.task, predictions, folder)

@@ -18,7 +18,7 @@ from veritrain.data.open_vocabulary import Asked
 from veritrain.errors import CheckpointError, UsageError
 from veritrain.experiments.aerial_windows import NAME as WINDOWS
 from veritrain.experiments.aerial_windows import WindowBaseline, window_baseline
-from veritrain.experiments.driving_data import short_hash
+from veritrain.experiments.box_rows import write_box_rows
 from veritrain.experiments.experiment import Experiment, Prepared
 from veritrain.experiments.openvocab_data import OpenVocabData, open_openvocab_data, pretraining_told
 from veritrain.experiments.openvocab_pictures import write_gallery, write_inside
@@ -203,15 +203,7 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
         folder.predictions.mkdir(exist_ok=True)
         keys, names = prepared.data.keys["test"], prepared.task.words.names
         np.savez_compressed(folder.predictions / "test.npz", **dict(predictions))  # type: ignore[arg-type]
-        rows = ["id,group,class,score,left,top,right,bottom"]
-        owner = np.repeat(np.arange(len(keys)), predictions["box_counts"])
-        for at, box, score, cls in zip(
-            owner, predictions["boxes"], predictions["box_scores"], predictions["box_classes"], strict=True
-        ):
-            place = ",".join(f"{side:.2f}" for side in box)
-            name = f"{short_hash(keys[int(at)].id)},{short_hash(keys[int(at)].group)}"
-            rows.append(f"{name},{names[cls]},{score:.6f},{place}")
-        (folder.predictions / "test_boxes.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write_box_rows(folder.predictions / "test_boxes.csv", predictions, keys, names)
 
     def write_gallery(self, prepared: PreparedOpenVocab, predictions: Predictions, folder: RunFolder) -> None:
         write_gallery(prepared.data, prepared.task, predictions, folder)
