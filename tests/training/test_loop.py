@@ -318,6 +318,16 @@ def test_patience_and_the_time_budget_stop_with_their_reason(tmp_path):
     assert (done.summary.stop_reason, done.summary.epochs_done) == ("epochs", 2)
 
 
+def test_the_time_budget_leaves_room_for_a_last_validation_like_the_one_before_it(tmp_path):
+    def slow(model, epoch):
+        time.sleep(0.8)
+        return {"accuracy": 0.5}
+
+    done = fit_toy(RunFolder(tmp_path), data=ToySet(seconds=0.02), epochs=9, max_seconds=4.6, validate=slow)
+    assert (done.summary.stop_reason, done.summary.epochs_done) == ("time", 2)
+    assert 3.5 < done.summary.seconds < 5.0, "a third epoch would have been trained to its end and scored: 5.3 s"
+
+
 def test_a_nan_stops_before_the_update_and_names_the_samples(folder):
     with pytest.raises(NonFiniteError) as caught:
         fit_toy(folder, data=ToySet(bad=17), epochs=2, task=NoSpread(), checkpoint_every_steps=1)

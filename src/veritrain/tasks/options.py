@@ -321,7 +321,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "learning_rate": 4e-3,
         "warmup_steps": 10,
         "control_steps": 432,
-        "max_seconds": 41.0,
+        "max_seconds": 43.5,
         "precision": "auto",
         "channels_last": True,
         "validate_every": 2,

@@ -48,7 +48,7 @@ class Recipe:
         hold: memory keeps decoded samples and what is made of them, disk reads them from the cache at every use; auto
             takes memory where memory_mb suffices. The results are the same.
         memory_mb: megabytes that hold auto may take, all splits and workers together.
-        max_seconds: stop training after this long; 0 is off.
+        max_seconds: stop training in time for the last validation to end after this long; 0 is off.
         validate_every: epochs between validations; the last epoch is always scored.
         patience: stop after this many scored epochs without a better validation score; 0 is off.
         checkpoint_every: optimiser steps between checkpoints; 0 is once an epoch.

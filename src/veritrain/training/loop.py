@@ -150,6 +150,7 @@ class Loop:
         self.place = Place()
         self.began, self.seconds_before = time.monotonic(), 0.0
         self.trained_samples, self.trained_seconds = 0, 0.0
+        self.scoring_seconds = 0.0
 
     # ---- the story -------------------------------------------------------------------------------------------
 
@@ -264,12 +265,14 @@ class Loop:
     # ---- ends that nobody planned ----------------------------------------------------------------------------
 
     def _agree(self) -> int | None:
-        """The signal that any rank received; and all ranks take the time of the slowest."""
+        """The signal that any rank received; and all ranks take the times of the slowest."""
         received, seconds = self.signals.received, self._seconds()
         if self.world > 1:
-            both = torch.tensor([received or 0, seconds], dtype=torch.float64, device=self.fabric.device)
-            torch.distributed.all_reduce(both, op=torch.distributed.ReduceOp.MAX)
-            received, seconds = int(both[0]) or None, float(both[1])
+            ours = (received or 0, seconds, self.scoring_seconds)
+            worst = torch.tensor(ours, dtype=torch.float64, device=self.fabric.device)
+            torch.distributed.all_reduce(worst, op=torch.distributed.ReduceOp.MAX)
+            number, seconds, self.scoring_seconds = worst.tolist()
+            received = int(number) or None
         self.place.seconds = seconds
         return received
 
@@ -277,7 +280,9 @@ class Loop:
         return self.seconds_before + time.monotonic() - self.began
 
     def _time_is_up(self) -> bool:
-        return self.options.max_seconds is not None and self.place.seconds >= self.options.max_seconds
+        """Whether no step is left of the budget once the coming validation has taken as long as the last one."""
+        budget = self.options.max_seconds
+        return budget is not None and self.place.seconds + self.scoring_seconds >= budget
 
     def _end_by_signal(self, number: int) -> None:
         name = signal.Signals(number).name
@@ -298,7 +303,7 @@ class Loop:
 
     def _scores(self) -> Mapping[str, float | None]:
         """Validation scores, the same on all ranks. Neither a signal nor an error in here loses training."""
-        place = self.place
+        place, started = self.place, time.monotonic()
         seed_everything(derive(self.options.seed, "validate", place.step))
         scores: Mapping[str, float | None] = {}
         try:
@@ -313,6 +318,7 @@ class Loop:
             self.keeper.save(self.place)
             raise
         scores = self.fabric.broadcast(scores) if self.world > 1 else scores
+        self.scoring_seconds = time.monotonic() - started
         self.journal.scores(place, scores)
         return scores
 

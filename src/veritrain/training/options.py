@@ -72,8 +72,9 @@ class LoopOptions:
         seed: of batch order, augmentation and dropout.
         checkpoint_every_steps: save this often besides the end of each epoch; None does not.
         keep_checkpoints: newest checkpoints kept besides the best, at least 2.
-        max_seconds: budget of training time over all segments of the run. What is computed then depends on the
-            machine's speed, so leave it None where resume must be bitwise equal.
+        max_seconds: budget of training time over all segments of the run, the last validation included if it takes
+            as long as the one before it (the first of a segment cannot be foreseen, and comes on top). What is computed
+            then depends on the machine's speed, so leave it None where resume must be bitwise equal.
         validate_every: score, select and compare with the best after every so many epochs, and after the last.
         patience: stop after so many scored epochs without a better one; None never does.
         unfreeze: (epoch, prefix) pairs: parameters whose name starts with the prefix train from that epoch on.
