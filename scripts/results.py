@@ -1,6 +1,6 @@
 """``make results``: the fault runs of the driving task, 6 seeds each, judged without knowing what was spoilt.
 
-Made data, one world (seed 53, never looked at while the recipe was tuned), quick recipe, quick controls. Each run is a
+Made data, one world (seed 59, never looked at while the recipe was tuned), quick recipe, quick controls. Each run is a
 process of its own on one thread, ``--jobs`` at a time (by default one a processor; with 1 it has all processors); a run
 whose verdict exists is not made again. The 43.5 seconds of training and validation are seconds of the clock: what else
 the machine does takes steps away. Writes results/driving_faults.json and prints the table of docs/results.md.
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WORLD = {"scenarios": "72", "frames": "12", "size": "96x144", "seed": "53"}
+WORLD = {"scenarios": "72", "frames": "12", "size": "96x144", "seed": "59"}
 VARIANTS: dict[str, tuple[list[str], set[str], str]] = {
     "plain": ([], {"shown", "plausible"}, ""),
     "labels permuted": (["--labels", "permuted"], {"refuted", "not_shown"}, "beats_trivial"),

@@ -21,6 +21,8 @@ from veritrain.tasks.anomaly import AnomalyTask
 CHOICES: dict[str, dict[str, Any]] = {
     "resnet18": {"image_tower": "resnet18"},
     "raw": {"points_tower": "raw"},
+    "one block": {"blocks": 1},
+    "raw one block": {"points_tower": "raw", "blocks": 1},
     "raw points only": {"points_tower": "raw", "fusion": "points_only"},
     "raw late": {"points_tower": "raw", "fusion": "late"},
     "raw voxel": {"points_tower": "raw", "head": "voxel"},

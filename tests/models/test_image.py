@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from veritrain.models.image import ResidualBlock, SmallImageEncoder, block
+from veritrain.models.image import ResidualBlock, SmallImageEncoder, block, residual_blocks
 
 
 def encoder(width: int = 8) -> SmallImageEncoder:
     torch.manual_seed(0)
     return SmallImageEncoder(width)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_of_any_number_of_blocks_the_last_is_dilated(count):
+    blocks = residual_blocks(8, count)
+    assert [one.first.dilation for one in blocks] == [(1, 1)] * (count - 1) + [(2, 2)]
+    assert len(SmallImageEncoder(8, count).blocks) == count
+    assert blocks(torch.randn(2, 8, 6, 6)).shape == (2, 8, 6, 6)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 48), (64, 96), (4, 4)])

@@ -40,6 +40,7 @@ def test_a_wrong_word_names_the_nearest(name, wrong, right):
         ({"fusion": "late", "frame_join": "smooth_max"}, {"fusion": "concat"}),
         ({"fusion": "points_only", "frame_join": "mean"}, {"fusion": "concat"}),
         ({"fusion": "image_only", "frame_join": "smooth_max"}, {"fusion": "attention"}),
+        ({"fusion": "image_only", "image_tower": "resnet50", "blocks": 1}, {"image_tower": "small"}),
         ({"fusion": "image_only", "head": "voxel"}, {"head": "multiscale"}),
         ({"points_tower": "raw", "head": "multiscale"}, {"head": "voxel"}),
     ],
@@ -48,6 +49,11 @@ def test_choices_that_mean_nothing_together_are_refused(chosen, allowed):
     with pytest.raises(ConfigError, match="means nothing here"):
         FusionOptions(**chosen)
     FusionOptions(**{**chosen, **allowed})
+
+
+def test_an_encoder_has_a_block_or_more():
+    with pytest.raises(ConfigError, match="number of residual blocks"):
+        FusionOptions(blocks=0)
 
 
 def test_freezing_names_towers():

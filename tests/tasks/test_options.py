@@ -15,7 +15,7 @@ from veritrain.experiments.anomaly import EXPERIMENT
 from veritrain.experiments.run_folder import PERMUTED_RUNS
 from veritrain.losses.binary import LOSSES
 from veritrain.models.options import Fusion
-from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe
+from veritrain.tasks.options import QUICK, RECIPES, AnomalyRecipe, quick_keys
 from veritrain.tasks.recipe import Recipe, WaiverOption
 from veritrain.training.options import Optimiser, Schedule
 
@@ -68,6 +68,21 @@ def test_quick_is_quicker_and_keeps_what_shown_needs():
     assert quick.epochs < plain.epochs
     assert 0 < quick.max_seconds <= 45, "at most 45 s of training"
     assert plain.controls == quick.controls == "quick"
+
+
+@pytest.mark.parametrize(
+    ("asked", "blocks"),
+    [
+        ({}, 1),
+        ({"fusion": "points_only", "image_tower": "resnet18"}, 1),
+        ({"fusion": "image_only", "image_tower": "resnet18"}, AnomalyRecipe.blocks),
+        ({"model": "report000-simple"}, AnomalyRecipe.blocks),
+    ],
+)
+def test_quick_leaves_a_network_without_our_encoders_its_blocks(asked, blocks):
+    usual = {"model": "fusion", "fusion": "attention", "image_tower": "small"}
+    assert quick_keys("anomaly", usual | asked) == QUICK["anomaly"] | {"blocks": blocks}
+    assert quick_keys("joint", {}) == QUICK["joint"]
 
 
 @pytest.mark.parametrize("word", sorted(PUBLIC))

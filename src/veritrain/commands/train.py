@@ -19,7 +19,7 @@ from veritrain.record import RunFolder, RunRecord, demand_run, discard_unstarted
 from veritrain.report.figures import draw_curves
 from veritrain.report.publish import publish
 from veritrain.report.terminal import print_verdict
-from veritrain.tasks.options import QUICK, RECIPES
+from veritrain.tasks.options import QUICK, RECIPES, quick_keys
 
 Parser = Callable[[str, str, str], ArgumentParser]
 Parse = Callable[[ArgumentParser, list[str]], Namespace]
@@ -47,6 +47,9 @@ def train(task: str, words: list[str], new_parser: Parser, parse: Parse) -> int:
     if "--quick" in words:
         parser.set_defaults(QUICK[task])
     given = parse(parser, words)
+    if given.quick:
+        parser.set_defaults(quick_keys(task, vars(given)))
+        given = parse(parser, words)
     recipe = config.build(recipe_class, given)
     if added:
         if not given.resume:

@@ -22,6 +22,7 @@ def network_options(recipe: AnomalyRecipe) -> FusionOptions:
     return FusionOptions(
         fusion=recipe.fusion,
         width=recipe.width,
+        blocks=recipe.blocks,
         dropout=recipe.dropout,
         modality_dropout=recipe.modality_dropout,
         image_tower=recipe.image_tower,

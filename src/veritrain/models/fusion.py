@@ -120,7 +120,10 @@ class FusionDetector(nn.Module):
             self.pixel_head = dense(width, width)
         if self.sees_points:
             raw = options.points_tower == "raw"
-            self.point_encoder = RawPointsEncoder(width) if raw else RangeViewEncoder(VIEW_CHANNELS, width)
+            blocks = options.blocks
+            self.point_encoder = (
+                RawPointsEncoder(width, blocks) if raw else RangeViewEncoder(VIEW_CHANNELS, width, blocks)
+            )
             fine = self.point_encoder.fine_width
             self.point_context = nn.Conv2d(width, fine, 1)
             self.point_head = dense(2 * fine, fine)
@@ -150,7 +153,7 @@ class FusionDetector(nn.Module):
     def _build_image_tower(self) -> None:
         options = self.options
         if options.image_tower == "small":
-            self.image_encoder: nn.Module = SmallImageEncoder(options.width)
+            self.image_encoder: nn.Module = SmallImageEncoder(options.width, options.blocks)
         else:
             # torchvision takes a second to import, which the small tower need not wait for.
             from veritrain.models.resnet import ResNetEncoder, TopDownMerge

@@ -22,6 +22,11 @@ class ResidualBlock(nn.Module):
         return self.activation(x + self.second_norm(self.second(inside)))
 
 
+def residual_blocks(channels: int, count: int) -> nn.Sequential:
+    """``count`` blocks of equal width; the last is dilated by 2, to see further."""
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count - 1)), ResidualBlock(channels, dilation=2))
+
+
 def block(channels: int, width: int, *, stride: int | tuple[int, int] = 1) -> nn.Sequential:
     """3x3 convolution, batch normalisation, ReLU."""
     return nn.Sequential(
@@ -34,11 +39,11 @@ class SmallImageEncoder(nn.Module):
 
     stride = 4
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, blocks: int = 2) -> None:
         super().__init__()
         half = max(8, width // 2)
         self.stem = nn.Sequential(block(3, half, stride=2), block(half, half), block(half, width, stride=2))
-        self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width, dilation=2))
+        self.blocks = residual_blocks(width, blocks)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) float, zero-mean unit-ish, H and W multiples of 4 -> (B, width, H/4, W/4)."""

@@ -45,6 +45,7 @@ class FusionOptions:
     Attributes:
         fusion: how image and LiDAR meet: attention, concat (features), late (logits), or one of them alone.
         width: channels of both encoders' feature maps.
+        blocks: residual blocks of each encoder, at least 1; a ResNet has its own.
         heads: attention heads; divides half of ``width``.
         dropout: share of feature channels dropped before the dense heads, in [0, 1).
         modality_dropout: share of training samples whose views are not fused, in [0, 1) (ModDrop; Neverova et al.
@@ -67,6 +68,7 @@ class FusionOptions:
 
     fusion: Fusion = "attention"
     width: int = 32
+    blocks: int = 2
     heads: int = 4
     dropout: float = 0.1
     modality_dropout: float = 0.5
@@ -82,6 +84,8 @@ class FusionOptions:
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
             _known(name, getattr(self, name), get_args(words))
+        if self.blocks < 1:
+            raise ConfigError("blocks is a number of residual blocks", expected="1 or more", found=str(self.blocks))
         for name, value, needs, met in self._demands():
             if not met:
                 raise ConfigError(
@@ -109,6 +113,12 @@ class FusionOptions:
         points = "a fusion that reads the points"
         return [
             ("image_tower", self.image_tower, image, self.sees_image or self.image_tower == "small"),
+            (
+                "blocks",
+                str(self.blocks),
+                "an encoder of our own: the small image tower or a points tower",
+                self.blocks == 2 or self.sees_points or self.image_tower == "small",
+            ),
             ("image_weights", self.image_weights, image, self.sees_image or not self.image_weights),
             ("points_tower", self.points_tower, points, self.sees_points or self.points_tower == "range_view"),
             ("freeze", self.freeze, image, self.sees_image or not self.freezes("image")),

@@ -40,8 +40,8 @@ ANOMALY_MODELS = ("fusion", *ORIGIN)
 """Names of the catalogue that the anomaly task can train."""
 
 FUSION_KEYS = (
-    "fusion", "width", "dropout", "modality_dropout", "image_tower", "points_tower", "max_points", "image_weights",
-    "freeze", "unfreeze", "positional", "alignment", "head", "frame_join",
+    "fusion", "width", "blocks", "dropout", "modality_dropout", "image_tower", "points_tower", "max_points",
+    "image_weights", "freeze", "unfreeze", "positional", "alignment", "head", "frame_join",
 )  # fmt: skip
 """Keys of a recipe that only the fusion detector has; the shape of a network of the reports is the report's."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from veritrain.data.paired_view import HEIGHT_SCALE, RANGE_SCALE, TOKEN
-from veritrain.models.image import ResidualBlock, block
+from veritrain.models.image import block, residual_blocks
 
 RETURN_CHANNELS = 5
 """Of a return: x, y, z (scaled metres), intensity, log(1 + range) / 4."""
@@ -80,7 +80,7 @@ class RawPointsEncoder(nn.Module):
     tower let tokens see their surroundings.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, blocks: int = 2) -> None:
         super().__init__()
         self.fine_width = max(8, width // 2)
         self.each = nn.Sequential(
@@ -93,7 +93,7 @@ class RawPointsEncoder(nn.Module):
         )
         self.lift = nn.Sequential(nn.Linear(self.fine_width, width), nn.ReLU())
         self.mix = block(width, width)
-        self.blocks = nn.Sequential(ResidualBlock(width), ResidualBlock(width, dilation=2))
+        self.blocks = residual_blocks(width, blocks)
 
     def forward(self, returns: Returns) -> tuple[Tensor, Tensor]:
         """Own features (B, N, fine_width) of each return, and tokens (B, width, R/4, A/2)."""

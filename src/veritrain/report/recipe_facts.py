@@ -12,9 +12,20 @@ from typing import Any
 from veritrain.config import read_mapping
 from veritrain.report.numbers import DIGITS
 
-NETWORK = ("model", "fusion", "size", "balance", "view_head", "image_tower", "points_tower", "pooling", "width")
+NETWORK = (
+    "model",
+    "fusion",
+    "size",
+    "balance",
+    "view_head",
+    "image_tower",
+    "points_tower",
+    "pooling",
+    "width",
+    "blocks",
+)
 """Recipe keys that name the network, in the order in which they are told."""
-OF_FUSION = frozenset({"fusion", "image_tower", "points_tower", "width"})
+OF_FUSION = frozenset({"fusion", "image_tower", "points_tower", "width", "blocks"})
 """Those that another network of the anomaly task does not read."""
 FILES = ("weights", "image_weights", "reference_weights", "towers")
 """Recipe keys that name files beside the data."""

@@ -57,6 +57,7 @@ class AnomalyRecipe(Recipe):
         frame_join: mean, smooth_max or noisy_or (trained by the mean): how the frame's logit is made of what both views
             say (attention and concat).
         width: channels of both encoders.
+        blocks: residual blocks of each encoder; fewer make a step cheaper. A ResNet has its own.
         dropout: share of feature channels dropped before the dense heads.
         modality_dropout: share of training samples whose image and LiDAR features are not fused.
         augment: none, flip (half of the samples left to right) or full (flip, crop and shift, yaw, scale, point
@@ -98,6 +99,7 @@ class AnomalyRecipe(Recipe):
     head: Head = "mlp"
     frame_join: FrameJoin = "noisy_or"
     width: int = 32
+    blocks: int = 2
     dropout: float = 0.0
     modality_dropout: float = 0.5
     augment: Augment = "flip"
@@ -325,12 +327,27 @@ QUICK: dict[str, dict[str, Any]] = {
         "precision": "auto",
         "channels_last": True,
         "validate_every": 2,
+        "blocks": 1,
+        "threads": 1,
     },
     "joint": {"epochs": 8, "control_steps": 60},
     "contrastive": {"epochs": 12, "imgsz": 96, "control_steps": 60},
     "openvocab": {"epochs": 12, "imgsz": 128, "control_steps": 60},
 }
 """What ``--quick`` sets before the recipe file and the command line have their say: as many steps as fit."""
+
+
+def quick_keys(task: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """``QUICK``, but usual values for what the network that is ``asked`` for (a recipe's keys and values) has not."""
+    usual = {"blocks": AnomalyRecipe.blocks} if task == "anomaly" and not has_blocks(asked) else {}
+    return QUICK[task] | usual
+
+
+def has_blocks(asked: Mapping[str, Any]) -> bool:
+    """Whether the network of an anomaly recipe has encoders of our own, whose residual blocks can be counted."""
+    resnet_alone = asked["fusion"] == "image_only" and asked["image_tower"] != "small"
+    return asked["model"] == AnomalyRecipe.model and not resnet_alone
+
 
 READS = {
     "anomaly": ("anovox",),
