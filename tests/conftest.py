@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from veritrain.worlds.aerial import AerialWorld
 from veritrain.worlds.driving import DrivingWorld
 from veritrain.worlds.echo import EchoWorld
 from veritrain.worlds.options import AerialOptions, DrivingOptions, EchoWorldOptions
+
+# Before any test module imports torch, and for the processes that tests start: networks as small as these are slower on
+# two threads that sleep between operations (docs/LOG.md).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test by the clock: the first example of a property may be slow on a loaded machine.
 settings.register_profile("veritrain", deadline=None)
