@@ -328,6 +328,17 @@ def test_the_time_budget_leaves_room_for_a_last_validation_like_the_one_before_i
     assert 3.5 < done.summary.seconds < 5.0, "a third epoch would have been trained to its end and scored: 5.3 s"
 
 
+def test_a_last_validation_that_was_quicker_than_foreseen_is_not_made_twice(tmp_path):
+    left = [0.8, 0.8, 0.5]
+
+    def slow(model, epoch):
+        time.sleep(left.pop(0))
+        return {"accuracy": 0.5}
+
+    done = fit_toy(RunFolder(tmp_path), data=ToySet(seconds=0.02), epochs=9, max_seconds=4.6, validate=slow)
+    assert (done.summary.stop_reason, left) == ("time", [])
+
+
 def test_a_nan_stops_before_the_update_and_names_the_samples(folder):
     with pytest.raises(NonFiniteError) as caught:
         fit_toy(folder, data=ToySet(bad=17), epochs=2, task=NoSpread(), checkpoint_every_steps=1)

@@ -226,6 +226,7 @@ class Loop:
         if not whole or self._is_scored():
             scores = self._scores()
             score = self._told(scores, improved=self._select(scores))
+            self._agree()  # on the time that scoring took; a signal is answered after the next step
         line = self._epoch_line(score, time.monotonic() - started)
         if whole:
             self.stepper.balance.end_epoch()
