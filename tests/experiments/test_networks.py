@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,13 @@ def test_every_choice_of_the_recipe_reaches_the_network():
         "positional": "hybrid",
         "alignment": "network",
         "head": "voxel",
+        "frame_join": "mean",
+        "width": 16,
+        "blocks": 3,
+        "dropout": 0.2,
+        "modality_dropout": 0.1,
     }
+    assert set(chosen) == {entry.name for entry in fields(FusionOptions)} - {"heads"}, "heads are no key of the recipe"
     found = network_options(recipe(**chosen))
     assert {name: getattr(found, name) for name in chosen} == chosen
 

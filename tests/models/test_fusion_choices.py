@@ -39,6 +39,13 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("points_tower", ["range_view", "raw"])
+def test_both_encoders_have_the_blocks_that_were_asked_for(points_tower):
+    for count in (1, 3):
+        model = FusionDetector(FusionOptions(width=8, points_tower=points_tower, blocks=count))
+        assert len(model.image_encoder.blocks) == len(model.point_encoder.blocks) == count
+
+
 @pytest.fixture(scope="module")
 def data() -> FrameSet:
     return FrameSet(tiny_frames(), replace(VIEWS, pixels=True, rays=True, returns=500))

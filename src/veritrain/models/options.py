@@ -117,7 +117,7 @@ class FusionOptions:
                 "blocks",
                 str(self.blocks),
                 "an encoder of our own: the small image tower or a points tower",
-                self.blocks == 2 or self.sees_points or self.image_tower == "small",
+                self.blocks == 2 or has_own_encoder(self.fusion, self.image_tower),
             ),
             ("image_weights", self.image_weights, image, self.sees_image or not self.image_weights),
             ("points_tower", self.points_tower, points, self.sees_points or self.points_tower == "range_view"),
@@ -149,6 +149,11 @@ class FusionOptions:
                 not (self.head == "multiscale" and self.points_tower == "raw"),
             ),
         ]
+
+
+def has_own_encoder(fusion: str, image_tower: str) -> bool:
+    """Whether an encoder of the fusion detector is ours, with residual blocks to count; a ResNet is not."""
+    return fusion != "image_only" or image_tower == "small"
 
 
 def _known(name: str, value: str, known: tuple[str, ...]) -> None:

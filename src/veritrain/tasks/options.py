@@ -20,6 +20,7 @@ from veritrain.models.options import (
     PointsTower,
     Positional,
     YoloSize,
+    has_own_encoder,
 )
 from veritrain.models.origin_facts import ANOMALY_MODELS, ORIGIN, idle_keys
 from veritrain.tasks.contrastive_options import ContrastiveRecipe
@@ -339,14 +340,10 @@ QUICK: dict[str, dict[str, Any]] = {
 
 def quick_keys(task: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """``QUICK``, but usual values for what the network that is ``asked`` for (a recipe's keys and values) has not."""
-    usual = {"blocks": AnomalyRecipe.blocks} if task == "anomaly" and not has_blocks(asked) else {}
-    return QUICK[task] | usual
-
-
-def has_blocks(asked: Mapping[str, Any]) -> bool:
-    """Whether the network of an anomaly recipe has encoders of our own, whose residual blocks can be counted."""
-    resnet_alone = asked["fusion"] == "image_only" and asked["image_tower"] != "small"
-    return asked["model"] == AnomalyRecipe.model and not resnet_alone
+    if task != "anomaly":
+        return QUICK[task]
+    ours = asked["model"] == AnomalyRecipe.model and has_own_encoder(asked["fusion"], asked["image_tower"])
+    return QUICK[task] if ours else QUICK[task] | {"blocks": AnomalyRecipe.blocks}
 
 
 READS = {
