@@ -75,6 +75,26 @@ def test_beats_trivial_passes_on_an_own_run_with_a_gain():
     assert BeatsTrivial().judge(own(0.02, 0.3), {}).status == "pass"
 
 
+@pytest.mark.parametrize(("low", "status"), [(0.47, "fail"), (0.5, "fail"), (0.501, "pass")])
+def test_a_gain_counts_only_where_the_score_itself_leaves_chance(low, status):
+    record = own(0.02, 0.3)
+    record.results["metrics"]["frame_auroc"] |= {"ci95": [low, 0.9], "chance": 0.5}
+    found = BeatsTrivial().judge(record, {})
+    assert found.status == status
+    if status == "fail":
+        assert found.on_fail == "unproves" and "holds chance (0.500)" in found.sentence
+
+
+def test_of_a_score_that_is_better_when_lower_the_upper_end_decides():
+    claim = Claim(metric="error", minimal_effect=0.05, higher_is_better=False)
+    entry = {"value": 0.3, "gain_ci95": [0.02, 0.3], "n": 10, "groups": 12, "ci95": [0.2, 0.45], "chance": 0.5}
+    scores = {"metrics": {"error": entry}}
+    record = RunRecord(path=Path("run"), kind="run", task="anomaly", claim=claim, claims=(claim,), results=scores)
+    assert BeatsTrivial().judge(record, {}).status == "pass"
+    entry["ci95"] = [0.2, 0.55]
+    assert BeatsTrivial().judge(record, {}).on_fail == "unproves"
+
+
 @pytest.mark.parametrize(("low", "high", "effect"), [(-0.2, 0.04, "refutes"), (-0.1, 0.2, "unproves")])
 def test_beats_trivial_fails_on_an_own_run_without(low, high, effect):
     finding = BeatsTrivial().judge(own(low, high), {})

@@ -18,7 +18,7 @@ from veritrain.audit.bare_log import (
 )
 from veritrain.audit.check import Citation, Finding, OnFail, OnNotRun, failed, not_run, passed
 from veritrain.audit.series import HELD_OUT, NOT_SCORES, Series, held_out, series_of
-from veritrain.record import Evidence, Row, RunRecord
+from veritrain.record import Claim, Evidence, Row, RunRecord
 
 SMALL_EFFECT = 0.02
 """A gain in accuracy that no one would train a network for."""
@@ -31,7 +31,7 @@ _SCORE_AGAIN = "evaluate the checkpoint on held-out data at least 3 times and lo
 
 
 class BeatsTrivial:
-    """The held-out score is above what needs no input."""
+    """The held-out score is above what needs no input, and its own interval above chance."""
 
     id = "J1"
     name = "beats_trivial"
@@ -62,7 +62,13 @@ def _own_run(record: RunRecord) -> Finding:
     )
     cited = (Citation(file=str(record.path / "results.json")),)
     if low > 0:
-        return passed(gain, value=low, bound=0.0, evidence=cited)
+        doubt = _at_chance(score, claim)
+        if doubt is None:
+            return passed(gain, value=low, bound=0.0, evidence=cited)
+        settle = "more groups in the test split"
+        return failed(
+            f"{gain}, but {doubt}", value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle=settle
+        )
     if high < claim.minimal_effect and _carries(score, low, high):
         sentence = (
             f"the gain of {claim.metric} on {claim.split} is at most {high:+.3f}, below the least "
@@ -75,6 +81,17 @@ def _own_run(record: RunRecord) -> Finding:
     return failed(
         sentence, value=low, bound=0.0, evidence=cited, on_fail="unproves", to_settle="more groups in the test split"
     )
+
+
+def _at_chance(score: Mapping[str, Any], claim: Claim) -> str | None:
+    """That the score's own interval holds chance, where it does: the two intervals need not agree with few groups."""
+    interval, chance = score.get("ci95"), score.get("chance")
+    if not interval or None in interval or chance is None:
+        return None
+    nearest = interval[0] if claim.higher_is_better else -interval[1]
+    if nearest > (chance if claim.higher_is_better else -chance):
+        return None
+    return f"its own interval [{interval[0]:.3f}, {interval[1]:.3f}] holds chance ({chance:.3f})"
 
 
 def _carries(score: Mapping[str, Any], low: float, high: float) -> bool:

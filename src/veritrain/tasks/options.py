@@ -220,12 +220,13 @@ class JointRecipe(Recipe):
             ``<patient>-<series>.mp4-<frame>``.
     """
 
-    epochs: int = 60
+    epochs: int = 40
     batch_size: int = 16
     learning_rate: float = 5e-3
+    channels_last: bool = True
     validate_every: int = 5
     clip_norm: float = 10.0
-    control_steps: int = 300
+    control_steps: int = 240
     split: Literal["given", "published", "val=train"] = "given"
     tasks: Literal["both", "detection", "view"] = "both"
     dual: bool = False
