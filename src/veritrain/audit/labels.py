@@ -102,8 +102,8 @@ class EveryBoxLearned:
         most = max(changes.values())
         if most < self.least:
             return failed(
-                f"The loss stays the same when {found['dropped']} of {found['boxes']} boxes are taken away, all but the "
-                f"first of each image: {images} of {found['looked_at']} images are learned as if they showed one thing",
+                f"The loss stays the same when {found['dropped']} of {found['boxes']} boxes are taken away, all but "
+                f"the first of each image: {images} of {found['looked_at']} images are learned as if they showed one thing",
                 value=changes,
                 bound=self.least,
                 evidence=cite,

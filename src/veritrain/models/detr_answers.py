@@ -130,7 +130,9 @@ def _ranked(
     for start in range(0, len(texts), chunk):
         some = texts[start : start + chunk]
         logits = scale * (embeddings @ some.T) + bias
-        here = logits.sigmoid() if opinion is None else voted(logits, opinion, some, opinion.votes[start : start + chunk])
+        here = (
+            logits.sigmoid() if opinion is None else voted(logits, opinion, some, opinion.votes[start : start + chunk])
+        )
         classes = here.shape[1]
         flat = here.masked_fill(~valid[:, None], -1.0).flatten()
         top, place = flat.topk(min(most, len(flat)))

@@ -19,8 +19,8 @@ from torchvision.ops import roi_align
 from veritrain.models.tower import ImageTower
 
 ENLARGED = 2
-"""Factor by which images are enlarged before the tower reads them, as for the windows of towers alone: a cell of a small
-tower's last map is 32 pixels wide."""
+"""Factor by which images are enlarged before the tower reads them, as for the windows of towers alone: a cell of a
+small tower's last map is 32 pixels wide."""
 
 
 class TowerOpinion(nn.Module):
