@@ -1,9 +1,9 @@
 """``make results``, second part: open-vocabulary detection from nothing, several seeds, judged.
 
 Made data, one world of images from above that nothing was tuned on. Of each seed: a small CLIP that reads the captions
-of the training images (``recipes/contrastive-small.yaml``), then a detector on its towers, from which every image with a
-novel object was taken away (``recipes/openvocab-small.yaml``, protocol *images removed*), with its controls. One run
-after the other, each on all processors; a run whose verdict exists is not made again, an interrupted one goes on.
+of the training images (``recipes/contrastive-small.yaml``), then a detector on its towers with its controls, trained
+without any image that shows a novel object (``recipes/openvocab-small.yaml``, protocol *images removed*). One run after
+the other, each on all processors; a run whose verdict exists is not made again, an interrupted one goes on.
 
 Writes results/openvocab.json after every seed and prints the tables of docs/results.md.
 """

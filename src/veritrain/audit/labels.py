@@ -103,7 +103,8 @@ class EveryBoxLearned:
         if most < self.least:
             return failed(
                 f"The loss stays the same when {found['dropped']} of {found['boxes']} boxes are taken away, all but "
-                f"the first of each image: {images} of {found['looked_at']} images are learned as if they showed one thing",
+                f"the first of each image: {images} of {found['looked_at']} images are learned as if each showed one "
+                "thing",
                 value=changes,
                 bound=self.least,
                 evidence=cite,
