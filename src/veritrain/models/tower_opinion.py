@@ -18,10 +18,6 @@ from torchvision.ops import roi_align
 
 from veritrain.models.tower import ImageTower
 
-ENLARGED = 2
-"""Factor by which images are enlarged before the tower reads them, as for the windows of towers alone: a cell of a
-small tower's last map is 32 pixels wide."""
-
 
 class TowerOpinion(nn.Module):
     """A frozen copy of an image tower that says of each place which text it is like.
@@ -41,8 +37,7 @@ class TowerOpinion(nn.Module):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, D, h, w) of each cell in the space of texts, not normalised."""
-        size = (image.shape[2] * ENLARGED, image.shape[3] * ENLARGED)
-        return self.tower(F.interpolate(image, size, mode="bilinear", align_corners=False)).dense.float()
+        return self.tower(image).dense.float()
 
 
 @dataclass(frozen=True, kw_only=True)
