@@ -69,3 +69,27 @@ def test_both_labels_present_asks_for_every_class_where_there_are_several():
     data["splits"]["test"] = of_kinds(view={"PLAX": 2, "A4C": 0})
     found = finding("both_labels_present", planted(data=data))
     assert found.status == "fail" and "The split test lacks a class" in found.sentence
+
+
+LATER = "loss_without_later_boxes"
+
+
+def later(images=60, **changes):
+    return {"looked_at": 128, "images": images, "boxes": 400, "dropped": 272, "relative_change": changes}
+
+
+def test_every_box_learned_passes_when_one_term_reads_them_all():
+    found = probed("every_box_learned", LATER, later(cls=0.4, giou=0.0))
+    assert found.status == "pass" and "60 of 128 images have several" in found.sentence
+
+
+def test_every_box_learned_fails_when_only_the_first_is_read():
+    found = probed("every_box_learned", LATER, later(first_object=0.0))
+    assert found.status == "fail" and found.on_fail in (None, "unproves")
+    assert "272 of 400 boxes are taken away" in found.sentence and cites(found) == {f"evidence/{LATER}.json"}
+
+
+def test_every_box_learned_is_not_run_without_images_of_several_boxes():
+    assert probed("every_box_learned", LATER, later(images=0, cls=0.0)).status == "not_run"
+    assert probed("every_box_learned", LATER, later(images=0)).status == "not_run"
+    assert_needs("every_box_learned", LATER, later(cls=0.4))

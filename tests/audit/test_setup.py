@@ -186,9 +186,22 @@ def test_boxes_share_unit_is_not_run_without_boxes(values):
     assert probed("boxes_share_unit", SHIFTED, values).status == "not_run"
 
 
+def test_boxes_answered_wants_a_box():
+    assert probed("boxes_answered", SHIFTED, shifted()).status == "pass"
+    found = probed("boxes_answered", SHIFTED, shifted(predictions=None))
+    assert found.status == "fail" and "no box on any test image" in found.sentence
+    assert cites(found) == {f"evidence/{SHIFTED}.json"}
+
+
+@pytest.mark.parametrize("values", [{"curves": {}, "units": None}, shifted(labels=None)])
+def test_boxes_answered_is_not_run_without_labelled_boxes(values):
+    assert probed("boxes_answered", SHIFTED, values).status == "not_run"
+
+
 @pytest.mark.parametrize(
     ("check", "probe", "values"),
     [
+        ("boxes_answered", SHIFTED, shifted()),
         ("box_score_follows_place", SHIFTED, shifted()),
         ("boxes_share_unit", SHIFTED, shifted()),
         ("loss_reads_labels", FLIPPED, changes(frame=0.8)),

@@ -1,8 +1,10 @@
 # ruff: noqa: E501 - planted lines are as long as the tools print them
 from __future__ import annotations
 
+from audit.planted import finding, planted
 from veritrain.audit.terms import BoxesBeatConstant, TotalsComparable
 from veritrain.readers.recognise import read_artefact
+from veritrain.record import Row
 
 
 def read(tmp_path, text, name="log.txt"):
@@ -51,3 +53,32 @@ def test_boxes_beat_constant_fails(tmp_path):
 def test_a_term_that_may_carry_its_weight_is_not_judged(tmp_path):
     total = 0.1258 + 0.1869 + 1.5
     assert BoxesBeatConstant().judge(read(tmp_path, boxes(1.5, total)), {}).status == "pass"
+
+
+def declaring(terms, computed):
+    """A run that declares terms with weights and computes some of them."""
+    start = {"event": "start", "line": 1, "step": None, "epoch": None, **({} if terms is None else {"terms": terms})}
+    rows = tuple(
+        Row(file="record.jsonl", line=2 + k, name=f"loss/{name}", raw=name, split="train", step=1, epoch=0, value=0.5)
+        for k, name in enumerate(computed)
+    )
+    return planted(events=(start,), rows=rows)
+
+
+def test_declared_terms_computed_passes_when_each_is():
+    assert finding("declared_terms_computed", declaring({"cls": 1.0, "l1": 5.0}, ["cls", "l1"])).status == "pass"
+
+
+def test_a_term_without_weight_need_not_be_computed():
+    assert finding("declared_terms_computed", declaring({"cls": 1.0, "contrast": 0.0}, ["cls"])).status == "pass"
+
+
+def test_declared_terms_computed_names_the_one_that_is_not():
+    found = finding("declared_terms_computed", declaring({"first": 1.0, "global_contrast": 1.0}, ["first"]))
+    assert found.status == "fail" and "global_contrast (weight 1)" in found.sentence
+    assert [citation.line for citation in found.evidence] == [1]
+
+
+def test_declared_terms_computed_is_not_run_where_nothing_is_declared_or_trained():
+    assert finding("declared_terms_computed", declaring(None, ["cls"])).status == "not_run"
+    assert finding("declared_terms_computed", declaring({"cls": 1.0}, [])).status == "not_run"

@@ -123,8 +123,21 @@ def test_single_images_of_the_run_and_of_a_folder_in_words_of_ones_own(folder, w
 
 def test_report_002_claims_a_detector_and_finds_no_box(world, tmp_path):
     folder = RunFolder(tmp_path / "origin")
-    openvocab.run(tiny_recipe(world, network="origin002"), folder)
+    openvocab.run(tiny_recipe(world, network="origin002", controls="quick"), folder)
     results = json.loads(folder.results.read_text(encoding="utf-8"))
     assert results["metrics"]["base_map_50"]["value"] == 0.0 and results["prompts"]["templates"] == ["{}"]
-    verdict = as_json(judge_all(read_run(folder.path), ()), folder.path)["verdict"]
-    assert verdict in ("not_shown", "refuted")
+    judged = as_json(judge_all(read_run(folder.path), ()), folder.path)
+    assert judged["verdict"] in ("not_shown", "refuted")
+    failed = {one["check"]: one["sentence"] for one in judged["findings"] if one["status"] == "fail"}
+    assert "no box on any test image" in failed["boxes_answered"]
+    assert "global_contrast (weight 1)" in failed["declared_terms_computed"]
+    assert "as if each showed one thing" in failed["every_box_learned"]
+
+
+def test_a_detector_answers_boxes_learns_them_all_and_computes_what_it_declares(world, towers, tmp_path):
+    folder = RunFolder(tmp_path / "judged")
+    openvocab.run(tiny_recipe(world, towers=str(towers), controls="quick", novel_vote=0.5), folder)
+    judged = as_json(judge_all(read_run(folder.path), ()), folder.path)
+    passed = {one["check"] for one in judged["findings"] if one["status"] == "pass"}
+    assert {"boxes_answered", "declared_terms_computed", "every_box_learned"} <= passed
+    assert not [one for one in judged["findings"] if one["status"] == "crashed"]

@@ -19,7 +19,7 @@ OPTIONS = DetectorOptions(width=16, heads=2, encoder_layers=0, tower="low_rate")
 @pytest.fixture(scope="module")
 def named():
     torch.manual_seed(0)
-    return NamedDetector(Detector(SmallImageTower(SHAPE), OPTIONS), torch.randn(5, 16)).eval()
+    return NamedDetector(Detector(SmallImageTower(SHAPE), OPTIONS), torch.randn(5, 16), learned=range(3)).eval()
 
 
 def batch_of(*asked):
@@ -42,10 +42,10 @@ def test_words_are_in_the_state_and_take_no_gradient(named):
 
 
 def test_report_002_has_one_rate_for_all():
-    named = NamedDetector(OriginDetector(SmallImageTower(SHAPE)), torch.randn(5, 16))
+    named = NamedDetector(OriginDetector(SmallImageTower(SHAPE)), torch.randn(5, 16), learned=range(3))
     assert named.rate_scales() == {} and named(batch_of(0, 1))["logits"].shape == (2, 2)
 
 
 def test_words_of_another_space_are_refused(named):
     with pytest.raises(DataError, match=r"expected: \(W, 16\)"):
-        NamedDetector(named.detector, torch.randn(5, 8))
+        NamedDetector(named.detector, torch.randn(5, 8), learned=range(3))

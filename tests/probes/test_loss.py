@@ -13,7 +13,14 @@ from probes.finished_run import finished_run, trained_network
 from tiny_street import VIEWS, tiny_frame
 from veritrain.data.frames import FrameSet
 from veritrain.data.sample import Frame
-from veritrain.probes.loss import BestConstantLoss, LossUnderFlippedLabels, OneBatchOverfit, _balanced_batch
+from veritrain.probes.loss import (
+    BestConstantLoss,
+    LossUnderFlippedLabels,
+    LossWithoutLaterBoxes,
+    OneBatchOverfit,
+    _balanced_batch,
+    _first_of_each,
+)
 
 TERMS = {"frame", "point", "pixel"}
 
@@ -40,6 +47,18 @@ def test_one_blind_term_is_seen_beside_two_that_read(tmp_path):
     found = LossUnderFlippedLabels().values(replace(run, task=HalfBlind(**vars(run.task))))
     assert [name for name, change in found["relative_change"].items() if change == 0] == ["pixel"]
     assert found["total_reads_labels"]
+
+
+def test_the_first_box_of_each_image_is_kept():
+    """Images 0 and 2 have boxes, image 1 has none; rows of an image need not follow each other."""
+    targets = torch.tensor([[2.0, 5.0], [0.0, 1.0], [2.0, 6.0], [0.0, 2.0], [2.0, 7.0]])
+    assert _first_of_each(targets).tolist() == [[2.0, 5.0], [0.0, 1.0]]
+    assert _first_of_each(targets[:0]).shape == (0, 2)
+
+
+def test_a_task_without_boxes_has_no_later_ones(tmp_path):
+    found = LossWithoutLaterBoxes().values(finished_run(tmp_path, trained=False))
+    assert found == {"looked_at": 0, "images": 0, "boxes": 0, "dropped": 0, "relative_change": {}}
 
 
 def floor_of(losses_of, rate: float) -> float:

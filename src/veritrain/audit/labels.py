@@ -1,4 +1,4 @@
-"""Checks of the labels: there, of both kinds, and the same at every read."""
+"""Checks of the labels: there, of both kinds, the same at every read, and all of them learned."""
 
 from __future__ import annotations
 
@@ -78,3 +78,42 @@ class LabelsDeterministic:
                 to_settle="read labels from files that do not change, then train again",
             )
         return passed(f"{checked} labels were the same when read again", value=0, bound=0, evidence=cite)
+
+
+class EveryBoxLearned:
+    """The loss reads all labelled boxes of an image, not one of them."""
+
+    id = "D9"
+    name = "every_box_learned"
+    subject = "labels"
+    needs: tuple[str, ...] = ("run", "evidence:loss_without_later_boxes")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+    least = 1e-6
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        found = evidence["loss_without_later_boxes"].values
+        images, changes = found["images"], found["relative_change"]
+        if not images or not changes:
+            return not_run("no image that was looked at has several labelled boxes")
+        cite = (Citation(file=str(record.path / "evidence" / "loss_without_later_boxes.json")),)
+        most = max(changes.values())
+        if most < self.least:
+            return failed(
+                f"The loss stays the same when {found['dropped']} of {found['boxes']} boxes are taken away, all but "
+                f"the first of each image: {images} of {found['looked_at']} images are learned as if each showed one "
+                "thing",
+                value=changes,
+                bound=self.least,
+                evidence=cite,
+                to_settle="train with a loss that reads every labelled box",
+            )
+        return passed(
+            f"The loss changes when all boxes but the first of each image are taken away ({images} of "
+            f"{found['looked_at']} images have several)",
+            value=changes,
+            bound=self.least,
+            evidence=cite,
+        )

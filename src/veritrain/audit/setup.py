@@ -246,3 +246,31 @@ class BoxesShareUnit:
             evidence=cite,
             to_settle="convert both to corners in pixels of the stored image and evaluate again",
         )
+
+
+class BoxesAnswered:
+    """A run that claims boxes answers with some."""
+
+    id = "S19"
+    name = "boxes_answered"
+    subject = "setup"
+    needs: tuple[str, ...] = ("run", "evidence:boxes_shifted")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ("openvocab",)
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        units = evidence["boxes_shifted"].values["units"]
+        if units is None or units["labels"] is None:
+            return not_run("there are no labelled boxes")
+        cite = cite_evidence(record, "boxes_shifted")
+        if units["predictions"] is None:
+            return failed(
+                "The network answers no box on any test image: it is no detector",
+                value=0,
+                bound=1,
+                evidence=cite,
+                to_settle="train a network that answers with boxes, or claim what this one answers",
+            )
+        return passed("The network answers with boxes", value=1, bound=1, evidence=cite)

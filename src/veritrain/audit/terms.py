@@ -1,4 +1,5 @@
-"""Checks of the terms of a loss: totals under changing weights, box terms worse than one constant box."""
+"""Checks of the terms of a loss: declared but never computed, totals under changing weights, box terms worse than one
+constant box."""
 
 from __future__ import annotations
 
@@ -119,3 +120,37 @@ def _unweighted(record: RunRecord, giou: Series) -> bool:
     totals = [row.value for row in near if row.name == "loss" and row.value is not None]
     terms = {row.name: row.value for row in near if row.name.startswith("loss/") and row.value is not None}
     return bool(totals) and len(terms) >= 2 and totals[-1] > 1.05 * sum(terms.values())
+
+
+class DeclaredTermsComputed:
+    """Every loss term that the run declares with a weight is computed while it trains."""
+
+    id = "T24"
+    name = "declared_terms_computed"
+    subject = "terms"
+    needs: tuple[str, ...] = ("run", "events")
+    on_fail: OnFail = "unproves"
+    on_not_run: OnNotRun = "nothing"
+    required_for: tuple[str, ...] = ()
+    per_claim = False
+
+    def judge(self, record: RunRecord, evidence: Mapping[str, Evidence]) -> Finding:
+        start = next((event for event in record.of("start") if event.get("terms")), None)
+        if start is None:
+            return not_run("the record does not tell which loss terms the run declared")
+        declared = {name: weight for name, weight in start["terms"].items() if weight}
+        recorded = {row.name.removeprefix("loss/") for row in record.rows if row.name.startswith("loss/")}
+        if not recorded & set(declared):
+            return not_run("no step of training was recorded")
+        never = sorted(set(declared) - recorded)
+        if not never:
+            return passed(f"each of the {len(declared)} declared loss terms was computed", value=0, bound=0)
+        weights = ", ".join(f"{name} (weight {declared[name]:g})" for name in never)
+        return failed(
+            f"the run declares the loss term {weights}, and no step of training computed it: what it is named for is "
+            "not what was trained",
+            value=len(never),
+            bound=0,
+            evidence=(Citation(file=str(record.path / "record.jsonl"), line=start["line"]),),
+            to_settle="add the term to the loss, or take it out of what the run declares",
+        )

@@ -79,6 +79,7 @@ class OpenVocabExperiment(Experiment[OpenVocabRecipe, OpenVocabData, OpenVocabTa
             words=data.words,
             texts=texts,
             tower=data.start.image,
+            tower_scale=float(data.start.pair.temperature().detach()),
             term_weights={**weights, "contrast": WEIGHTS["contrast"] * recipe.contrast_weight},
             class_loss=recipe.class_loss,
             max_detections=recipe.max_detections,

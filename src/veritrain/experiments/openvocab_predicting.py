@@ -98,8 +98,10 @@ def _asked(
             found="untrained towers" if prepared.data.start.known else "no file there any more",
             fix="leave --classes out, or put the towers' file back",
         )
+    learned = [row for row, name in enumerate(classes) if name in task.words.base]
     task = replace(task, words=Words(base=tuple(classes), novel=(), bare=prepared.recipe.bare))
-    return task, NamedDetector(model.detector, embed(prepared.data.start.pair.text, _vocabulary(task)))
+    texts = embed(prepared.data.start.pair.text, _vocabulary(task))
+    return task, NamedDetector(model.detector, texts, learned=learned)
 
 
 def _own(prepared: PreparedOpenVocab, split: str) -> AerialFrames:

@@ -104,9 +104,9 @@ def demand_same_data(folder: RunFolder, card: Mapping[str, Any], digest_of: Dige
 
 
 def tell_start(writer: RecordWriter, task: Task, *, resume: bool) -> None:
-    """The first line of the record: the task and its claims."""
-    claims = [asdict(claim) for claim in task.claims]
-    writer.event("start", task=task.name, claims=claims, resumed=resume, version=__version__)
+    """The first line of the record: the task, its claims, and the loss terms that it declares, with their weights."""
+    claims, terms = [asdict(claim) for claim in task.claims], dict(task.term_weights)
+    writer.event("start", task=task.name, claims=claims, terms=terms, resumed=resume, version=__version__)
 
 
 def fingerprint_of(recipe: Any, free: tuple[str, ...]) -> str:

@@ -21,7 +21,9 @@ from veritrain.models.detr_decoder import Decoder, LearnedQueries
 from veritrain.models.detr_memory import HybridEncoder, Memory, area_of
 from veritrain.models.options import DetectorOptions
 from veritrain.models.small_clip import small_clip
+from veritrain.models.temperature import START
 from veritrain.models.tower import ImageTower
+from veritrain.models.tower_opinion import TowerOpinion
 
 GREY = 114 / 127.5 - 1
 """What padding is filled with before the tower sees it, whatever it held: letterboxes' grey, in [-1, 1]."""
@@ -32,13 +34,15 @@ class Detector(nn.Module):
 
     Args:
         tower: whose maps are read; its weights move as ``options.tower`` says.
+        scale: what the towers multiply cosines by, 1 / temperature; read where ``options`` asks for their opinion.
     """
 
     inputs = ("image", "texts")
 
-    def __init__(self, tower: ImageTower, options: DetectorOptions) -> None:
+    def __init__(self, tower: ImageTower, options: DetectorOptions, *, scale: float = 1 / START) -> None:
         super().__init__()
         self.options, self.tower = options, tower
+        self.opinion = TowerOpinion(tower, scale) if options.asks_towers else None
         if options.tower != "scratch":
             tower.tune(options.tower)
         self.encoder = HybridEncoder(tower.channels, options)
@@ -63,7 +67,8 @@ class Detector(nn.Module):
 
         Returns:
             Whatever the kind, ``texts`` (C, D) of length 1, and with ``context_anchor`` ``context`` (B, D) of length 1:
-            the embedding of the image. Boxes are centre and size in shares of the image, float32; embeddings have
+            the embedding of the image. Out of training, and where the towers have a vote, ``opinion`` (B, D, h, w) and
+            ``opinion_scale`` (). Boxes are centre and size in shares of the image, float32; embeddings have
             length 1; logits are scale x <embedding, text> + bias (``models.detr_answers.logits_of``).
 
             Of cells (kind dense; and of query, when queries are chosen from the memory and ``cell_labels`` is many):
@@ -85,12 +90,19 @@ class Detector(nn.Module):
         context = F.normalize(features.embedding.float(), dim=1)
         memory = self.encoder(image, features.maps, area)
         output = {"texts": texts, **({"context": context} if self.options.context_anchor else {})}
+        output |= self._opinion(image)
         cells = {} if self.cells is None else self.cells(memory, texts, context)
         named = cells.pop("named", None)
         if self.options.kind == "dense":
             return {**output, **cells}
         queries = self._queries(memory, named, cells, texts, context)
         return {**output, **queries, **(cells if self.options.cell_labels == "many" else {})}
+
+    def _opinion(self, image: Tensor) -> dict[str, Tensor]:
+        """What the towers say of each place; no loss reads it."""
+        if self.opinion is None or self.training:
+            return {}
+        return {"opinion": self.opinion(image), "opinion_scale": self.opinion.scale}
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Weights of the convolutions from coarse to fine: every level's answers pass through all of them, whatever the

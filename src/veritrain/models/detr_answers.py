@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from veritrain.errors import ConfigError
+from veritrain.models.tower_opinion import BoxOpinion, opinion_of, voted
 from veritrain.models.yolo_decode import corners_of
 
 CHUNK = 256
@@ -77,7 +78,8 @@ def detections(
 ) -> list[Tensor]:
     """The boxes of each image, surest first; one query or cell may answer for several classes.
 
-    A score is the sigmoid of a class's logit. The context is no class and has none. Nothing in padding answers.
+    A score is the sigmoid of a class's logit, or its geometric mean with what the towers make of the box, where the
+    detector asks them (``models.tower_opinion``). The context is no class and has none. Nothing in padding answers.
 
     Args:
         output: of ``models.detr.Detector``.
@@ -105,7 +107,9 @@ def detections(
     found = []
     for image, (boxes, valid) in enumerate(zip(layers["boxes"][-1], layers["valid"], strict=True)):
         corners = corners_of(boxes).clamp(0, 1)
-        ranked = _ranked(layers, image, valid, most=most_boxes * (1 if overlap == 1 else 10), chunk=chunk)
+        opinion = opinion_of(output, image, corners, layers["texts"], chunk=chunk)
+        most = most_boxes * (1 if overlap == 1 else 10)
+        ranked = _ranked(layers, image, valid, opinion, most=most, chunk=chunk)
         score, row, label = (one[ranked[0] > least] for one in ranked)
         if overlap < 1:
             kept = nms(corners[row].double() + label[:, None] * APART, score.double(), overlap)
@@ -116,7 +120,7 @@ def detections(
 
 
 def _ranked(
-    layers: Mapping[str, Tensor], image: int, valid: Tensor, *, most: int, chunk: int
+    layers: Mapping[str, Tensor], image: int, valid: Tensor, opinion: BoxOpinion | None, *, most: int, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Scores, rows and classes of one image's ``most`` surest pairs, surest first, a chunk of classes at a time."""
     embeddings, texts = layers["embeddings"][-1, image], layers["texts"]
@@ -124,7 +128,11 @@ def _ranked(
     score = embeddings.new_zeros(0)
     row = label = valid.new_zeros(0, dtype=torch.int64)
     for start in range(0, len(texts), chunk):
-        here = (scale * (embeddings @ texts[start : start + chunk].T) + bias).sigmoid()
+        some = texts[start : start + chunk]
+        logits = scale * (embeddings @ some.T) + bias
+        here = (
+            logits.sigmoid() if opinion is None else voted(logits, opinion, some, opinion.votes[start : start + chunk])
+        )
         classes = here.shape[1]
         flat = here.masked_fill(~valid[:, None], -1.0).flatten()
         top, place = flat.topk(min(most, len(flat)))

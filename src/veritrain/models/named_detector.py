@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from veritrain.errors import DataError
@@ -18,14 +19,15 @@ class NamedDetector(nn.Module):
     Args:
         detector: that compares with texts; report 002's has one rate for all.
         words: (W, D), an embedding a row; they never move.
+        learned: rows of the classes that boxes are learned of.
     """
 
     inputs = ("image", "texts")
     words: Tensor
 
-    def __init__(self, detector: Detector | OriginDetector, words: Tensor) -> None:
+    def __init__(self, detector: Detector | OriginDetector, words: Tensor, *, learned: Sequence[int]) -> None:
         super().__init__()
-        self.detector = detector
+        self.detector, self.learned = detector, tuple(learned)
         if words.ndim != 2 or words.shape[1] != detector.embed_dim:
             raise DataError(
                 "words that the detector cannot compare with",
@@ -41,7 +43,13 @@ class NamedDetector(nn.Module):
         Class c of the answers is the word in row ``asked[c]``.
         """
         answers: dict[str, Tensor] = self.detector({**batch, "texts": self.words[batch["asked"]]})
-        return answers
+        return {**answers, "votes": self._votes(batch["asked"])} if "opinion" in answers else answers
+
+    def _votes(self, asked: Tensor) -> Tensor:
+        """(C,) what the towers' opinion counts for each word: a class that boxes are learned of, or any other."""
+        options = self.detector.options
+        votes = torch.tensor((options.other_vote, options.learned_vote), device=asked.device)
+        return votes[torch.isin(asked, torch.tensor(self.learned, device=asked.device)).long()]
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Those of the detector."""

@@ -39,18 +39,57 @@ class LossUnderFlippedLabels:
         return {"relative_change": changes, "total_reads_labels": any(value > self.least for value in changes.values())}
 
 
-@torch.no_grad()
 def _changes(run: FinishedRun, batches: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
-    """Term to the largest relative change over the batches."""
+    return _between(run.task, batches, [run.flip_labels(batch) for batch in batches], outputs)
+
+
+@torch.no_grad()
+def _between(task: Task, batches: Sequence[Batch], others: Sequence[Batch], outputs: Outputs) -> dict[str, float]:
+    """Term to the largest relative change, over the batches, from their labels to those of the others."""
     changes: dict[str, float] = {}
-    for batch, output in zip(batches, outputs, strict=True):
-        given = run.task.losses(output, batch)
-        flipped = run.task.losses(output, run.flip_labels(batch))
+    for batch, other, output in zip(batches, others, outputs, strict=True):
+        given, flipped = task.losses(output, batch), task.losses(output, other)
         for name in given:
             scale = float(given[name].abs().mean()) or 1.0
             change = float((given[name] - flipped[name]).abs().mean()) / scale
             changes[name] = max(changes.get(name, 0.0), change)
     return changes
+
+
+class LossWithoutLaterBoxes:
+    """The same outputs, all labelled boxes of an image but the first taken away: by how much does each term change?"""
+
+    name = "loss_without_later_boxes"
+    version = 1
+    cost = "cheap"
+
+    def values(self, run: FinishedRun) -> Mapping[str, Any]:
+        """``looked_at`` images, ``images`` with several boxes, ``boxes`` of all, ``dropped`` ones, and
+        ``relative_change``, term to the largest over the batches; empty without boxes."""
+        torch.manual_seed(0)
+        fresh = run.task.model().eval()
+        batches = list(batches_of(run.train, 16))[:8]
+        nothing = {"looked_at": 0, "images": 0, "boxes": 0, "dropped": 0, "relative_change": {}}
+        if not batches or "targets" not in batches[0]:
+            return nothing
+        with torch.no_grad():
+            outputs = [fresh(batch) for batch in batches]
+        fewer = [{**batch, "targets": _first_of_each(batch["targets"])} for batch in batches]
+        counts = torch.cat([torch.bincount(batch["targets"][:, 0].long()) for batch in batches])
+        return {
+            "looked_at": sum(len(batch["index"]) for batch in batches),
+            "images": int((counts > 1).sum()),
+            "boxes": int(counts.sum()),
+            "dropped": int((counts - 1).clamp(min=0).sum()),
+            "relative_change": _between(run.task, batches, fewer, outputs),
+        }
+
+
+def _first_of_each(targets: Tensor) -> Tensor:
+    """(T, 6) -> the first row of each image."""
+    image = targets[:, 0]
+    earlier = (image[:, None] == image[None, :]).tril(-1).any(1)
+    return targets[~earlier]
 
 
 class BestConstantLoss:

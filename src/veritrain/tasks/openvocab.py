@@ -14,6 +14,7 @@ from veritrain.models.detr import Detector
 from veritrain.models.detr_answers import detections
 from veritrain.models.named_detector import NamedDetector
 from veritrain.models.options import DetectorOptions
+from veritrain.models.temperature import START
 from veritrain.models.tower import ImageTower
 from veritrain.record import Claim
 from veritrain.tasks.box_predictions import found_in_batch, truths_of_batch
@@ -41,6 +42,7 @@ class OpenVocabTask:
         words: class names, and the words of the controls.
         texts: (W, D) embeddings of ``words.vocabulary``, row by row.
         tower: a fresh image tower, with the numbers that a run starts from.
+        tower_scale: what the towers multiply cosines by.
         term_weights: of cls, l1, giou and contrast, in the total.
         class_loss: varifocal or focal.
         max_detections: of one image and class that are scored.
@@ -54,6 +56,7 @@ class OpenVocabTask:
     words: Words
     texts: Tensor = field(compare=False, repr=False)
     tower: Callable[[], ImageTower] = field(compare=False, repr=False)
+    tower_scale: float = 1 / START
     term_weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     class_loss: ClassLoss = "varifocal"
     max_detections: int = 100
@@ -73,7 +76,8 @@ class OpenVocabTask:
 
     def model(self) -> nn.Module:
         """A fresh detector on the tower that the run starts from."""
-        return NamedDetector(Detector(self.tower(), self.options), self.texts)
+        detector = Detector(self.tower(), self.options, scale=self.tower_scale)
+        return NamedDetector(detector, self.texts, learned=self.words.rows("base"))
 
     def losses(self, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``cls``, ``l1``, ``giou`` and ``contrast`` (``losses.set_detection``), (B,) each, unweighted."""

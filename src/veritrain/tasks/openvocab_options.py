@@ -14,6 +14,7 @@ from veritrain.tasks.recipe import Recipe
 Head = Literal["dense", "detr"]
 OF_DETECTOR = (
     "tower", "class_loss", "contrast_weight", "head", "gate", "text_conditioning", "context_anchor", "finest", "width",
+    "base_vote", "novel_vote",
     "heads", "encoder_layers", "queries", "query_source", "cell_labels", "decoder_layers", "attention", "points",
 )  # fmt: skip
 """Keys that report 002's classifier does not read."""
@@ -46,6 +47,9 @@ class OpenVocabRecipe(Recipe):
         text_conditioning: features attend to the texts of all classes.
         context_anchor: the embedding of the whole image is one more column that objects learn not to be.
         finest: 8, or 4: pixels a cell of the finest level.
+        base_vote: share that the towers' own opinion of a box has in the score of a class with boxes in training (a
+            geometric mean; 0 is none).
+        novel_vote: the same for every other word.
         width: channels of the memory and of the queries.
         heads: of every attention.
         encoder_layers: of self-attention on the tower's coarsest map.
@@ -89,6 +93,8 @@ class OpenVocabRecipe(Recipe):
     text_conditioning: bool = True
     context_anchor: bool = True
     finest: int = 8
+    base_vote: float = 0.0
+    novel_vote: float = 0.0
     width: int = 128
     heads: int = 8
     encoder_layers: int = 1
@@ -122,6 +128,13 @@ class OpenVocabRecipe(Recipe):
                 expected="towers, or tower auto, scratch or trainable",
                 found="no towers",
                 fix="--towers RUN|FILE, or leave --tower out",
+            )
+        if not self.towers and (self.base_vote or self.novel_vote):
+            raise ConfigError(
+                "a vote needs towers that know something",
+                expected="towers, or base_vote 0 and novel_vote 0",
+                found="no towers",
+                fix="--towers RUN|FILE, or leave the votes out",
             )
         self._refuse_idle_keys()
         self.shape_of_detector()
@@ -164,6 +177,8 @@ class OpenVocabRecipe(Recipe):
             text_conditioning=self.text_conditioning,
             context_anchor=self.context_anchor,
             finest=self.finest,
+            learned_vote=self.base_vote,
+            other_vote=self.novel_vote,
             queries=self.queries,
             query_source=self.query_source,
             cell_labels=self.cell_labels,

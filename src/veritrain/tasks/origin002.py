@@ -23,7 +23,7 @@ class Report002Task(OpenVocabTask):
 
     def model(self) -> nn.Module:
         """A fresh classifier on the tower that the run starts from."""
-        return NamedDetector(OriginDetector(self.tower()), self.texts)
+        return NamedDetector(OriginDetector(self.tower()), self.texts, learned=self.words.rows("base"))
 
     def losses(self, output: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``first_object``; the ``global_contrast`` that the report names is computed by nothing."""
