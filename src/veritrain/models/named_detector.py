@@ -47,6 +47,7 @@ class NamedDetector(nn.Module):
 
     def _votes(self, asked: Tensor) -> Tensor:
         """(C,) what the towers' opinion counts for each word: a class that boxes are learned of, or any other."""
+        assert isinstance(self.detector, Detector), "no other network has an opinion in its answers"
         options = self.detector.options
         votes = torch.tensor((options.other_vote, options.learned_vote), device=asked.device)
         return votes[torch.isin(asked, torch.tensor(self.learned, device=asked.device)).long()]
