@@ -186,8 +186,11 @@ def test_boxes_share_unit_is_not_run_without_boxes(values):
     assert probed("boxes_share_unit", SHIFTED, values).status == "not_run"
 
 
-def test_boxes_answered_wants_a_box():
+def test_boxes_answered_passes_with_a_box():
     assert probed("boxes_answered", SHIFTED, shifted()).status == "pass"
+
+
+def test_boxes_answered_fails_without_any():
     found = probed("boxes_answered", SHIFTED, shifted(predictions=None))
     assert found.status == "fail" and "no box on any test image" in found.sentence
     assert cites(found) == {f"evidence/{SHIFTED}.json"}

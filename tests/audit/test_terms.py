@@ -73,7 +73,7 @@ def test_a_term_without_weight_need_not_be_computed():
     assert finding("declared_terms_computed", declaring({"cls": 1.0, "contrast": 0.0}, ["cls"])).status == "pass"
 
 
-def test_declared_terms_computed_names_the_one_that_is_not():
+def test_declared_terms_computed_fails_and_names_the_one_that_is_not():
     found = finding("declared_terms_computed", declaring({"first": 1.0, "global_contrast": 1.0}, ["first"]))
     assert found.status == "fail" and "global_contrast (weight 1)" in found.sentence
     assert [citation.line for citation in found.evidence] == [1]
