@@ -14,7 +14,7 @@ from veritrain.models.small_clip import SmallImageTower
 from veritrain.models.tower_opinion import TowerOpinion, opinion_of, voted
 
 SHAPE = SmallClipOptions(width=8, embed_dim=16)
-ASKING = DetectorOptions(width=16, heads=2, encoder_layers=0, tower="trainable", learned_vote=0.25, other_vote=0.75)
+ASKING = DetectorOptions(width=16, heads=2, encoder_layers=0, tower="trainable", base_vote=0.25, novel_vote=0.75)
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -19,7 +19,7 @@ def test_keys_reach_the_detector_and_the_data():
     assert (data.protocol, data.novel, data.changes.flip) == ("boxes-removed", ("ship",), 0.25)
     assert OpenVocabRecipe(data="d").shape_of_detector() == DetectorOptions(width=128)
     voting = OpenVocabRecipe(data="d", towers="t", base_vote=0.2, novel_vote=0.6).shape_of_detector()
-    assert (voting.learned_vote, voting.other_vote) == (0.2, 0.6)
+    assert (voting.base_vote, voting.novel_vote) == (0.2, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_keys_reach_the_detector_and_the_data():
         ({"contrast_weight": -1.0}, "contrast_weight"),
         ({"imgsz": 100}, "imgsz"),
         ({"novel_vote": 0.5}, "a vote needs towers"),
-        ({"novel_vote": 1.0, "towers": "t"}, "other_vote is out of its range"),
-        ({"base_vote": -0.1, "towers": "t"}, "learned_vote is out of its range"),
+        ({"novel_vote": 1.0, "towers": "t"}, "novel_vote is out of its range"),
+        ({"base_vote": -0.1, "towers": "t"}, "base_vote is out of its range"),
         ({"network": "origin002", "towers": "t", "novel_vote": 0.5}, "novel_vote changes nothing"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",

@@ -49,7 +49,7 @@ class NamedDetector(nn.Module):
         """(C,) what the towers' opinion counts for each word: a class that boxes are learned of, or any other."""
         assert isinstance(self.detector, Detector), "no other network has an opinion in its answers"
         options = self.detector.options
-        votes = torch.tensor((options.other_vote, options.learned_vote), device=asked.device)
+        votes = torch.tensor((options.novel_vote, options.base_vote), device=asked.device)
         return votes[torch.isin(asked, torch.tensor(self.learned, device=asked.device)).long()]
 
     def shared_parameters(self) -> list[nn.Parameter]:

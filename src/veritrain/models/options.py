@@ -349,9 +349,9 @@ class DetectorOptions:
         context_anchor: the context is one more column beside the classes, which objects learn not to be.
         finest: pixels a cell of the finest level: 8 (the tower's own), or 4 (its finest map enlarged, beside two
             convolutions on the image itself).
-        learned_vote: share that the towers' own opinion of a box has in the score of a class that boxes are learned
+        base_vote: share that the towers' own opinion of a box has in the score of a class that boxes are learned
             of, in [0, 1) (``models.tower_opinion``).
-        other_vote: that of any other word. With both 0 nobody asks the towers.
+        novel_vote: that of any other word. With both 0 nobody asks the towers.
 
         Of query alone:
 
@@ -376,8 +376,8 @@ class DetectorOptions:
     text_conditioning: bool = True
     context_anchor: bool = True
     finest: int = 8
-    learned_vote: float = 0.0
-    other_vote: float = 0.0
+    base_vote: float = 0.0
+    novel_vote: float = 0.0
     queries: int = 300
     query_source: QuerySource = "memory"
     cell_labels: CellLabels = "many"
@@ -388,7 +388,7 @@ class DetectorOptions:
     def __post_init__(self) -> None:
         for name, words in _DETECTOR_WORDS.items():
             _known(name, getattr(self, name), get_args(words))
-        for name in ("learned_vote", "other_vote"):
+        for name in ("base_vote", "novel_vote"):
             vote = getattr(self, name)
             if not 0 <= vote < 1:
                 raise ConfigError(f"{name} is out of its range", expected="0 or more, below 1", found=str(vote))
@@ -408,7 +408,7 @@ class DetectorOptions:
     @property
     def asks_towers(self) -> bool:
         """Whether the towers' own opinion of a box is part of any score."""
-        return self.learned_vote > 0 or self.other_vote > 0
+        return self.base_vote > 0 or self.novel_vote > 0
 
     @property
     def has_cells(self) -> bool:

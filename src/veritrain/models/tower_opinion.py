@@ -2,7 +2,7 @@
 
 A detector that learns boxes of some classes forgets how the others look. Its towers have read captions of them all. So
 the score of a class is the geometric mean of what the detector says and of what the towers' dense map says within the
-box (Kuo et al. 2023, F-VLM, section 3.3; there the towers are frozen, here a frozen copy of them votes).
+box (Kuo et al. 2023, F-VLM; there the towers are frozen, here a frozen copy of them votes).
 """
 
 from __future__ import annotations

@@ -48,10 +48,10 @@ def _between(task: Task, batches: Sequence[Batch], others: Sequence[Batch], outp
     """Term to the largest relative change, over the batches, from their labels to those of the others."""
     changes: dict[str, float] = {}
     for batch, other, output in zip(batches, others, outputs, strict=True):
-        given, flipped = task.losses(output, batch), task.losses(output, other)
+        given, changed = task.losses(output, batch), task.losses(output, other)
         for name in given:
             scale = float(given[name].abs().mean()) or 1.0
-            change = float((given[name] - flipped[name]).abs().mean()) / scale
+            change = float((given[name] - changed[name]).abs().mean()) / scale
             changes[name] = max(changes.get(name, 0.0), change)
     return changes
 
